@@ -1,0 +1,41 @@
+package znode
+
+// Set replaces the data of the node at path if it has the given version, or any for AnyVersion,
+// and returns the node as it is then. The checks and their order are those of protocol.md 3.3.
+func (t *Tree) Set(e *Edit, path string, data []byte, version int32) (*Node, error) {
+	if err := ValidPath(path); err != nil {
+		return nil, err
+	}
+	old := t.Get(path)
+	if old == nil {
+		return nil, ErrNoNode
+	}
+	if !e.allowed(old.acl, PermWrite) {
+		return nil, ErrNoAuth
+	}
+	growth := int64(len(data)) - int64(len(old.Data()))
+	if err := t.admit(e, path, 0, growth); err != nil {
+		return nil, err
+	}
+	if version != AnyVersion && version != old.version {
+		return nil, ErrBadVersion
+	}
+	n := old.withData(data)
+	n.version = nextVersion(old.version)
+	n.mzxid, n.mtime = e.Zxid, e.Time
+	t.put(n)
+	e.changed(DataSet, path, n.acl, nil)
+	t.charge(e, path, 0, growth)
+	return n, nil
+}
+
+// withData returns a copy of n that differs in the data alone.
+func (n *Node) withData(data []byte) *Node {
+	c := *n
+	extra := int64(0)
+	if extraLen(n.Kind()) != 0 {
+		extra = n.extra()
+	}
+	c.pack(n.Kind(), extra, n.Path(), data)
+	return &c
+}
