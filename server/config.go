@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/grovekeeper/grove/server/admin"
 )
 
 // Config says where one server keeps its data, where it listens and where its limits are.
@@ -98,8 +102,10 @@ type Config struct {
 	// Logger receives one line per change of state, none per request. Nil means silence.
 	Logger *slog.Logger
 
-	// Version is what srvr, stat and mntr say. Empty means "dev".
+	// Version is what srvr, stat and mntr say behind ZooKeeper's: letters, digits, points and
+	// dashes only. Empty means "dev". Built is when the binary was made, if anybody knows.
 	Version string
+	Built   time.Time
 }
 
 // DefaultConfig returns the configuration of a server without any settings, Dir excepted.
@@ -124,6 +130,9 @@ func (c Config) Complete() Config {
 	orInt(&c.ContainersPerMinute, 10_000)
 	orInt(&c.CheckpointEvery, 100_000)
 	orInt(&c.LogRetain, 10_000)
+	if c.FourLetterWords == nil {
+		c.FourLetterWords = admin.DefaultWords()
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -172,8 +181,13 @@ func (c Config) Validate() error {
 			return &ConfigError{b.field, strconv.Itoa(b.value), b.limit()}
 		}
 	}
+	for _, word := range c.FourLetterWords {
+		if word != "*" && !slices.Contains(admin.Words(), word) {
+			return &ConfigError{"FourLetterWords", strconv.Quote(word), "* or one of " + strings.Join(admin.Words(), ", ")}
+		}
+	}
 	if d := c.SuperDigest; d != "" && !digestForm(d) {
-		return &ConfigError{"SuperDigest", strconv.Quote(d), "user:base64(sha1(user:password))"}
+		return &ConfigError{"SuperDigest", "malformed", "user:base64(sha1(user:password))"} // not shown: it is a secret
 	}
 	return nil
 }
@@ -184,12 +198,7 @@ type bound struct {
 	value, low, high int
 }
 
-func (b bound) limit() string {
-	if b.high == maxInt {
-		return fmt.Sprintf("at least %d", b.low)
-	}
-	return fmt.Sprintf("from %d to %d", b.low, b.high)
-}
+func (b bound) limit() string { return fmt.Sprintf("from %d to %d", b.low, b.high) }
 
 const maxInt = int(^uint32(0) >> 1) // 2147483647: the most that the wire and zoo.cfg can say
 

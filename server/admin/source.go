@@ -1,6 +1,9 @@
 package admin
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // Source is what a server lets its operators see. Every method returns values of its own that
 // nobody changes afterwards, may be called from any goroutine at any time, also while the server
@@ -18,10 +21,10 @@ type Source interface {
 
 // Stats is the server at one moment. Counters start at zero with the process or at ResetServer.
 type Stats struct {
-	Version  string // Grove's own, without v: "0.2.0"
-	Mode     string // "standalone", "leader", "follower", "observer", "read-only"
-	ServerID int64
-	Serving  bool // false until the log has been replayed, and again while closing
+	Version  string    // Grove's own: letters, digits, points and dashes only, as "0.2.0"
+	Built    time.Time // zero if nobody knows
+	Mode     string    // "standalone", "leader", "follower", "observer", "read-only"
+	Serving  bool      // false until the log has been replayed, and again while closing
 	ReadOnly bool
 	UptimeMs int64
 
@@ -87,7 +90,7 @@ type WatchSummary struct {
 	Connections int64 // that hold at least one
 	Paths       int64 // that have at least one
 
-	Created, Deleted, Changed, Children int64 // events delivered, by type
+	Created, Deleted, Changed, Children *Summary // connections told of one change, by its type
 }
 
 // Disk is what the data directory takes, in bytes.
