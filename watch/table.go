@@ -1,61 +1,50 @@
 package watch
 
-import "github.com/grovekeeper/grove/znode"
+// HeldMax is how many paths one connection can watch. It is a limit of the table's layout; what
+// a server allows is far less and is for the caller to count, with Held and Watches.
+const HeldMax = 1 << 24
 
-// HeldMax is how many paths one connection can watch at most.
-const HeldMax = 1<<24 - 1
-
-// Deliver takes one event to all connections that are to hear it, in the order of their ids. The
-// receivers must be allowed to read by acl, at that moment, or else not hear of it. It must not
-// keep ids and must not call the table.
-type Deliver func(ids []ID, e Event, acl znode.ACL)
-
-// Table holds the armed watches of one server.
+// Table holds the armed watches of one server. It is a matrix of paths and connections that is
+// empty nearly everywhere, so only the pairs that have a watch are kept, each from both sides:
+//
+//	paths   path ──► watchers, ascending by id    who hears of a change
+//	conns   id   ──► paths, in no order           what ends with a connection
+//
+// Each watcher notes where its connection's list holds the path, and so either side of a pair is
+// found from the other without a search through a list.
+//
+// A table is not safe for concurrent use: feed guards it by the lock under which it swaps views.
 type Table struct {
-	pairs int
+	paths paths
+	conns conns
+	tally tally
+
+	ids []ID // whom Fire is collecting; empty between calls, kept for its capacity
 }
 
 // New returns an empty table.
-func New() *Table { return &Table{} }
+func New() *Table { return &Table{paths: newPaths(), conns: newConns()} }
 
 // Empty tells whether nobody watches anything.
-func (t *Table) Empty() bool { return t.pairs == 0 }
+func (t *Table) Empty() bool { return t.tally.pairs == 0 }
 
-// Watches returns the number of pairs of a connection and a path that it watches in any way.
-func (t *Table) Watches() int { return t.pairs }
+// Watches returns the number of watches: pairs of a connection and a path it watches in any way.
+func (t *Table) Watches() int { return t.tally.pairs }
 
-// Paths returns the number of paths watched by anybody.
-func (t *Table) Paths() int { return 0 }
+// Paths returns the number of paths that anybody watches.
+func (t *Table) Paths() int { return t.paths.live }
 
 // Watchers returns the number of connections that watch anything.
-func (t *Table) Watchers() int { return 0 }
+func (t *Table) Watchers() int { return t.conns.live }
 
 // Held returns the number of paths the connection watches.
-func (t *Table) Held(id ID) int { return 0 }
+func (t *Table) Held(id ID) int { return len(t.conns.refs(id)) }
 
-// Arm adds watches of the kinds to what the connection has on the path. It returns false, and has
-// done nothing, if the path would be one more than HeldMax.
-func (t *Table) Arm(id ID, path string, kind Kind) bool { return false }
-
-// Disarm removes the kinds in mask from what the connection has on the path, and tells whether
-// there was any of them.
-func (t *Table) Disarm(id ID, path string, mask Kind) bool { return false }
-
-// Armed tells whether the connection has any of the kinds in mask on the path.
-func (t *Table) Armed(id ID, path string, mask Kind) bool { return false }
-
-// Drop removes every watch of the connection.
-func (t *Table) Drop(id ID) {}
-
-// Fire delivers the events of one change to those who watch for it, and removes the one-shot
-// watches it spends.
-func (t *Table) Fire(c znode.Change, deliver Deliver) {}
-
-// ByPath yields every watched path with each of its watchers.
-func (t *Table) ByPath(yield func(path string, id ID, kind Kind) bool) {}
-
-// ByWatcher yields every connection with each of the paths it watches.
-func (t *Table) ByWatcher(yield func(id ID, path string, kind Kind) bool) {}
-
-// Of yields what one connection watches.
-func (t *Table) Of(id ID, yield func(path string, kind Kind) bool) {}
+// kindOf returns the kinds the connection has on the entry's path.
+func (t *Table) kindOf(r ref, id ID) Kind {
+	i, ok := t.paths.search(r, id)
+	if !ok {
+		return 0
+	}
+	return t.paths.watchers(r)[i].kind()
+}

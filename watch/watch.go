@@ -21,7 +21,12 @@
 // its lock; front delivers.
 package watch
 
-import "github.com/grovekeeper/grove/znode"
+import (
+	"strconv"
+	"strings"
+
+	"github.com/grovekeeper/grove/znode"
+)
 
 // ID names one connection. Ids that are handed out in sequence are the cheapest to hold.
 type ID uint32
@@ -40,6 +45,17 @@ const (
 	oneShot = Data | Child
 )
 
+// String lists the kinds of the set, as in "data+child".
+func (k Kind) String() string {
+	var names []string
+	for i, name := range [...]string{"data", "child", "persistent", "recursive"} {
+		if k&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, "+")
+}
+
 // EventType says what happened to the path of an event. The numbers are those of the protocol.
 type EventType int32
 
@@ -51,6 +67,21 @@ const (
 	ChildrenChanged EventType = 4
 )
 
+// String returns the name of the type, as in "DataChanged".
+func (e EventType) String() string {
+	switch e {
+	case Created:
+		return "Created"
+	case Deleted:
+		return "Deleted"
+	case DataChanged:
+		return "DataChanged"
+	case ChildrenChanged:
+		return "ChildrenChanged"
+	}
+	return "EventType(" + strconv.Itoa(int(e)) + ")"
+}
+
 // Event is what the watchers of a path are told. Events are values and may be shared by all who
 // are told the same.
 type Event struct {
@@ -58,15 +89,3 @@ type Event struct {
 	Path string
 	Zxid znode.Zxid // of the change
 }
-
-// List is one of the lists of paths by which a client that reconnects arms its watches again.
-type List uint8
-
-// The lists of setWatches2, in the order in which it carries them.
-const (
-	DataList List = iota
-	ExistList
-	ChildList
-	PersistentList
-	RecursiveList
-)
