@@ -27,7 +27,7 @@ type Machine struct {
 	time     int64      // ms; the latest time any command carried
 	nodes    *znode.Tree
 	sessions *session.Table
-	origins  []OriginMark // by server, ascending
+	origins  []Origin // the last applied of each server, by server, ascending
 
 	pinned View // what the last view shares: nil trees where the state has moved on since
 

@@ -76,6 +76,7 @@ type Policy uint8
 const (
 	SkipACL      Policy = 1 << iota // access lists are not consulted
 	EnforceQuota                    // hard quotas refuse
+	policyAll    = 1<<iota - 1
 )
 
 // Origin numbers the commands a server originates. Seq counts from 1 in every Boot and has no

@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/grovekeeper/grove/internal/codec"
 	"github.com/grovekeeper/grove/session"
@@ -67,7 +68,7 @@ func (d *decoder) decode(b []byte, into *Command) error {
 		Multi:  into.Multi[:0],
 	}
 	opts := binary.BigEndian.Uint32(b[4:])
-	if !into.Kind.known() || opts&^optAll != 0 {
+	if !into.Kind.known() || into.Policy&^policyAll != 0 || opts&^optAll != 0 {
 		return ErrNewer
 	}
 	r := codec.NewReader(b[prefixSize:])
@@ -122,6 +123,7 @@ func (d *decoder) multi(r *codec.Reader, into *Command) {
 	if n < 0 {
 		r.Fail(ErrMalformed)
 	}
+	into.Multi = slices.Grow(into.Multi, max(n, 0))
 	for i := 0; i < n && r.Err() == nil; i++ {
 		op := Op{Kind: Kind(r.Byte())}
 		if !op.Kind.insideMulti() {

@@ -13,9 +13,9 @@ import (
 // one in their own encodings.
 type Meta struct {
 	Zxid    znode.Zxid
-	Time    int64  // ms
-	Digest  uint64 // of the whole state, this record included
-	Origins []OriginMark
+	Time    int64    // ms
+	Digest  uint64   // of the whole state, this record included
+	Origins []Origin // the last applied of each server, by server, ascending
 }
 
 // Errors of reading an image back.
@@ -30,8 +30,8 @@ func (v *View) Meta() Meta {
 }
 
 const (
-	metaVersion    = 1
-	originMarkSize = 1 + 8 + 8
+	metaVersion = 1
+	originSize  = 1 + 8 + 8
 )
 
 // AppendMeta adds the encoding of m to b: version u8, zxid, time and digest i64, a count, and
@@ -57,9 +57,9 @@ func DecodeMeta(b []byte) (Meta, error) {
 		r.Fail(ErrMeta)
 	}
 	m := Meta{Zxid: znode.Zxid(r.Int64()), Time: r.Int64(), Digest: r.Uint64()}
-	n := r.Count(originMarkSize)
+	n := r.Count(originSize)
 	for i := 0; i < n; i++ {
-		o := OriginMark{Server: r.Byte(), Boot: r.Uint64(), Seq: r.Uint64()}
+		o := Origin{Server: r.Byte(), Boot: r.Uint64(), Seq: r.Uint64()}
 		if i > 0 && o.Server <= m.Origins[i-1].Server {
 			r.Fail(ErrMeta)
 		}

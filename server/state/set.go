@@ -2,7 +2,7 @@ package state
 
 // set replaces the data of a node.
 func (m *Machine) set(op *Op, res *Result) error {
-	n, err := m.nodes.Set(&m.edit, op.Path, owned(op.Data), op.Version)
+	n, err := m.nodes.Set(&m.edit, op.Path, op.Data, op.Version)
 	if err != nil {
 		return err
 	}

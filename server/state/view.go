@@ -14,7 +14,7 @@ type View struct {
 	Time     int64 // ms; the latest time any command carried
 	Nodes    *znode.Tree
 	Sessions *session.Table
-	Origins  []OriginMark // by server, ascending
+	Origins  []Origin // the last applied of each server, by server, ascending
 }
 
 // View pins the current state. The cost does not depend on its size; what has not changed since
@@ -45,19 +45,19 @@ func (v *View) Digest() uint64 {
 	return digest(v.Zxid, v.Time, v.Nodes.Digest(), v.Sessions.Digest(), v.Origins)
 }
 
-func digest(zxid znode.Zxid, time int64, nodes, sessions uint64, origins []OriginMark) uint64 {
-	h := mix(mix(mix(mix(0, uint64(zxid)), uint64(time)), nodes), sessions)
+func digest(zxid znode.Zxid, time int64, nodes, sessions uint64, origins []Origin) uint64 {
+	h := fold(fold(fold(fold(fnvBasis, uint64(zxid)), uint64(time)), nodes), sessions)
 	for _, o := range origins {
-		h = mix(mix(mix(h, uint64(o.Server)), o.Boot), o.Seq)
+		h = fold(fold(fold(h, uint64(o.Server)), o.Boot), o.Seq)
 	}
 	return h
 }
 
-// mix adds v to the hash h: the finaliser of splitmix64 (Steele, Lea and Flood, "Fast splittable
-// pseudorandom number generators", 2014) over their sum.
-func mix(h, v uint64) uint64 {
-	h += v + 0x9e3779b97f4a7c15
-	h = (h ^ h>>30) * 0xbf58476d1ce4e5b9
-	h = (h ^ h>>27) * 0x94d049bb133111eb
-	return h ^ h>>31
-}
+// FNV-1a (Fowler, Noll, Vo), taken a word at a time: nodes and sessions come hashed already.
+const (
+	fnvBasis = 0xcbf29ce484222325
+	fnvPrime = 0x100000001b3
+)
+
+// fold adds v to the hash h. Two words that differ give different hashes.
+func fold(h, v uint64) uint64 { return (h ^ v) * fnvPrime }
