@@ -11,6 +11,10 @@ import (
 // than 1 MiB, as every existing client has it.
 const MaxFrame = 0xFFFFF
 
+// MaxConnectFrame suffices for every ConnectRequest (45 bytes from known clients): a server need
+// not hold more for a connection that has not said who it is.
+const MaxConnectFrame = 1 << 10
+
 // FrameError refuses a frame by its length. The stream cannot be read any further.
 type FrameError struct {
 	Length int32 // as sent

@@ -1,6 +1,10 @@
 package wire
 
-import "github.com/grovekeeper/grove/internal/codec"
+import (
+	"slices"
+
+	"github.com/grovekeeper/grove/internal/codec"
+)
 
 // A multi is a list without a count. Each operation, and each result, follows a header of its own;
 // a header that is done ends the list:
@@ -35,6 +39,22 @@ func appendMultiHeader(b []byte, op Op, done bool, err Code) []byte {
 // AppendMultiEnd adds the end of a multi, request or response, to b.
 func AppendMultiEnd(b []byte) []byte { return appendMultiHeader(b, OpError, true, -1) }
 
+// extend makes list longer by one element, which may hold what it held before. When it has to
+// allocate, it expects the rest of the list to be like what was read of it so far: used bytes, with
+// left bytes to come. So a list of equals is allocated twice, and none takes more than its smallest
+// elements would.
+func extend[T any](list []T, used, left int) []T {
+	n := len(list)
+	if n < cap(list) {
+		return list[:n+1]
+	}
+	more := 4
+	if n > 0 {
+		more = 1 + left*n/used // each element took at least its header
+	}
+	return slices.Grow(list, more)[:n+1]
+}
+
 // MultiOp is one operation of a multi. Which fields count depends on Op: Path always; Data, ACL and
 // Flags for a create; TTL for createTTL; Data and Version for setData; Version for delete and check.
 type MultiOp struct {
@@ -47,13 +67,14 @@ type MultiOp struct {
 	TTL     int64 // ms
 }
 
-// Decode reads the record of m.Op. It refuses what a multi must not hold: other operations, flags
+// decode reads the record of op. It refuses what a multi must not hold: other operations, flags
 // that do not exist, and a TTL asked for by an operation that cannot carry one.
-func (m *MultiOp) Decode(r *codec.Reader) {
-	*m = MultiOp{Op: m.Op}
-	switch m.Op {
+func (m *MultiOp) decode(r *codec.Reader, op Op) {
+	acl := m.ACL
+	*m = MultiOp{Op: op}
+	switch op {
 	case OpCreate, OpCreate2, OpCreateContainer, OpCreateTTL:
-		m.decodeCreate(r)
+		m.decodeCreate(r, acl)
 	case OpDelete, OpCheck:
 		m.Path = string(path(r))
 		m.Version = r.Int32()
@@ -66,10 +87,10 @@ func (m *MultiOp) Decode(r *codec.Reader) {
 	}
 }
 
-func (m *MultiOp) decodeCreate(r *codec.Reader) {
+func (m *MultiOp) decodeCreate(r *codec.Reader, acl []ACL) {
 	m.Path = string(path(r))
 	m.Data = r.Bytes()
-	m.ACL = decodeACLs(r)
+	m.ACL = decodeACLs(r, acl)
 	m.Flags = r.Int32()
 	flagsMax := FlagContainer
 	if m.Op == OpCreateTTL {
@@ -108,14 +129,14 @@ type MultiRequest struct{ Ops []MultiOp }
 // Decode reads m. One operation that is refused refuses them all.
 func (m *MultiRequest) Decode(r *codec.Reader) {
 	m.Ops = m.Ops[:0]
+	size := r.Len()
 	for h := (multiHeader{}); ; {
 		h.decode(r)
 		if h.done || r.Err() != nil {
 			return
 		}
-		op := MultiOp{Op: h.op}
-		op.Decode(r)
-		m.Ops = append(m.Ops, op)
+		m.Ops = extend(m.Ops, size-r.Len(), r.Len())
+		m.Ops[len(m.Ops)-1].decode(r, h.op) // in place: an element decoded before lends its list
 	}
 }
 
@@ -140,6 +161,7 @@ type MultiReadRequest struct{ Ops []MultiReadOp }
 // Decode reads m. One operation that is refused refuses them all.
 func (m *MultiReadRequest) Decode(r *codec.Reader) {
 	m.Ops = m.Ops[:0]
+	size := r.Len()
 	for h := (multiHeader{}); ; {
 		h.decode(r)
 		if h.done || r.Err() != nil {
@@ -149,8 +171,8 @@ func (m *MultiReadRequest) Decode(r *codec.Reader) {
 			r.Fail(ErrMulti)
 			return
 		}
-		op := MultiReadOp{Op: h.op, Path: string(path(r)), Watch: r.Bool()}
-		m.Ops = append(m.Ops, op)
+		m.Ops = extend(m.Ops, size-r.Len(), r.Len())
+		m.Ops[len(m.Ops)-1] = MultiReadOp{Op: h.op, Path: string(path(r)), Watch: r.Bool()}
 	}
 }
 
@@ -202,9 +224,10 @@ func (m *MultiResult) Append(b []byte) []byte {
 	return b
 }
 
-// decode reads the record of a result whose header was read.
-func (m *MultiResult) decode(r *codec.Reader) {
-	switch m.Type {
+// decode reads the record of a result of type op.
+func (m *MultiResult) decode(r *codec.Reader, op Op) {
+	*m = MultiResult{Type: op}
+	switch op {
 	case OpCreate:
 		m.Path = r.String()
 	case OpCreate2:
@@ -231,14 +254,14 @@ type MultiResponse struct{ Results []MultiResult }
 // Decode reads m.
 func (m *MultiResponse) Decode(r *codec.Reader) {
 	m.Results = m.Results[:0]
+	size := r.Len()
 	for h := (multiHeader{}); ; {
 		h.decode(r)
 		if h.done || r.Err() != nil {
 			return
 		}
-		result := MultiResult{Type: h.op}
-		result.decode(r)
-		m.Results = append(m.Results, result)
+		m.Results = extend(m.Results, size-r.Len(), r.Len())
+		m.Results[len(m.Results)-1].decode(r, h.op)
 	}
 }
 

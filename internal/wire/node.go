@@ -25,7 +25,7 @@ type CreateRequest struct {
 func (m *CreateRequest) Decode(r *codec.Reader) {
 	m.Path = string(path(r))
 	m.Data = r.Bytes()
-	m.ACL = decodeACLs(r)
+	m.ACL = decodeACLs(r, m.ACL)
 	m.Flags = r.Int32()
 }
 
@@ -224,7 +224,7 @@ type GetACLResponse struct {
 
 // Decode reads m.
 func (m *GetACLResponse) Decode(r *codec.Reader) {
-	m.ACL = decodeACLs(r)
+	m.ACL = decodeACLs(r, m.ACL)
 	m.Stat.Decode(r)
 }
 
@@ -241,7 +241,7 @@ type SetACLRequest struct {
 // Decode reads m.
 func (m *SetACLRequest) Decode(r *codec.Reader) {
 	m.Path = string(path(r))
-	m.ACL = decodeACLs(r)
+	m.ACL = decodeACLs(r, m.ACL)
 	m.Version = r.Int32()
 }
 

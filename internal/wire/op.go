@@ -1,6 +1,9 @@
 package wire
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Op is the number of an operation in a request header or in a multi.
 type Op int32
@@ -135,7 +138,7 @@ var rowOf = func() (t [opFinal - opFirst + 1]uint8) {
 }()
 
 // Ops returns a copy of the table, by ascending number.
-func Ops() []OpRow { return append([]OpRow(nil), ops[:]...) }
+func Ops() []OpRow { return slices.Clone(ops[:]) }
 
 // Index returns the place of op in Ops, for tables of one's own that run parallel to it, or -1
 // for a number that is not assigned.
@@ -146,25 +149,34 @@ func (op Op) Index() int {
 	return int(rowOf[op-opFirst]) - 1
 }
 
-// Row returns the row of op, or nil for a number that is not assigned. It must not be written to.
-func (op Op) Row() *OpRow {
-	if i := op.Index(); i >= 0 {
-		return &ops[i]
+// Row returns the row of op; ok is false for a number that is not assigned.
+func (op Op) Row() (row OpRow, ok bool) {
+	i := op.Index()
+	if i < 0 {
+		return OpRow{}, false
 	}
-	return nil
+	return ops[i], true
+}
+
+// Class returns the class of op; that of a number not assigned is ClassInternal.
+func (op Op) Class() Class {
+	if i := op.Index(); i >= 0 {
+		return ops[i].Class
+	}
+	return ClassInternal
 }
 
 // Live reports whether a client may send op as a request of its own. The answer to any other is
 // CodeUnimplemented and the end of the connection.
 func (op Op) Live() bool {
-	row := op.Row()
-	return row != nil && row.Live
+	i := op.Index()
+	return i >= 0 && ops[i].Live
 }
 
 // String returns the name of op, or its number if it is not assigned.
 func (op Op) String() string {
-	if row := op.Row(); row != nil {
-		return row.Name
+	if i := op.Index(); i >= 0 {
+		return ops[i].Name
 	}
 	return fmt.Sprintf("op %d", int32(op))
 }

@@ -107,6 +107,8 @@ func knownString(r *codec.Reader) (s string, null bool) {
 		return "anyone", false
 	case "digest":
 		return "digest", false
+	case "ip":
+		return "ip", false
 	case "auth":
 		return "auth", false
 	case "sasl":
@@ -115,13 +117,17 @@ func knownString(r *codec.Reader) (s string, null bool) {
 	return string(b), false
 }
 
-// decodeACLs reads a list: nil for null, empty and not nil for empty.
-func decodeACLs(r *codec.Reader) []ACL {
+// decodeACLs reads a list: nil for null, empty and not nil for empty. It uses the storage of into,
+// the list of the last record decoded here, if that suffices.
+func decodeACLs(r *codec.Reader, into []ACL) []ACL {
 	n := r.Count(aclLenMin)
 	if n < 0 || r.Err() != nil {
 		return nil
 	}
-	list := make([]ACL, n)
+	if into == nil || n > cap(into) {
+		into = make([]ACL, n)
+	}
+	list := into[:n]
 	for i := range list {
 		list[i].Decode(r)
 	}

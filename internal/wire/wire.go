@@ -24,8 +24,10 @@ package wire
 import "github.com/grovekeeper/grove/internal/codec"
 
 // Record is a message without its header. Decode overwrites every field; it leaves the reason of
-// a refusal in r, and bytes after the record unread, which receivers ignore. Append adds the
-// record to the end of b.
+// a refusal in r, in which case the fields mean nothing, and bytes after the record unread, which
+// receivers ignore. It may reuse the storage of the lists it overwrites (ACLs, operations, results),
+// so a record that is decoded into again must not share those with anything that was kept. Append
+// adds the record to the end of b.
 type Record interface {
 	Decode(r *codec.Reader)
 	Append(b []byte) []byte
