@@ -80,9 +80,9 @@ const (
 )
 
 // Origin numbers the commands a server originates. Seq counts from 1 in every Boot and has no
-// holes; Boot is never 0 and grows with every start of that server. The zero Origin marks a
-// command outside any stream: it is always applied, and it is the proposer's business that it
-// stands in the log once.
+// holes; Boot is never 0 and grows with every start of that server. Boot and Seq 0 mark a command
+// outside any stream: it is always applied, and it is the proposer's business that it stands in
+// the log once.
 type Origin struct {
 	Server uint8
 	Boot   uint64

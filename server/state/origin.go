@@ -5,8 +5,9 @@ import "slices"
 // advance takes o as the last command applied of its server and reports whether o was next: the
 // one after the last of its boot, or the first of a later boot. Anything else has been applied
 // before, or came over a hole that its server will fill by sending again; both are to be ignored.
+// A command outside any stream is always next.
 func (m *Machine) advance(o Origin) bool {
-	if o == (Origin{}) {
+	if o.Boot == 0 && o.Seq == 0 {
 		return true
 	}
 	i, found := slices.BinarySearchFunc(m.origins, o.Server, func(last Origin, server uint8) int {

@@ -145,8 +145,8 @@ func number[T ~int32 | ~int64 | ~uint8 | ~uint32 | ~uint64](l *line, key string,
 //	open|attach|close|expire NAME        timeout= server= password=wrong epoch=
 //	NAME create PATH [DATA]              flags= class= ttl= acl=SCHEME:ID:PERMS,… ids=SCHEME:ID,…
 //	NAME delete|check PATH, set PATH DATA, setacl PATH
-//	                                     version= (default -1)
-//	NAME multi OP ; OP …                 OP as above, without NAME
+//	                                     version= (default -1); data= for DATA with a = in it
+//	NAME multi OP ; OP …                 OP as above, without NAME; attributes of the whole before multi
 //	reap PATH | noop | entry HEX         czxid=
 //	read PATH | pin VIEW | restart       read looks at in=VIEW or the machine
 //
@@ -248,6 +248,8 @@ func op(l *line) Op {
 	}
 	if len(l.words) > 2 {
 		o.Data = []byte(l.words[2])
+	} else if text, ok := l.attrs["data"]; ok {
+		o.Data = []byte(text)
 	}
 	return o
 }

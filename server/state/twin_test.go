@@ -50,7 +50,7 @@ func newTwin() *twin {
 }
 
 func (t *twin) apply(zxid znode.Zxid, c *Command) (r twinResult) {
-	if c.Origin != (Origin{}) {
+	if c.Origin.Boot != 0 || c.Origin.Seq != 0 {
 		last := t.origins[c.Origin.Server]
 		next := c.Origin.Boot == last.Boot && c.Origin.Seq == last.Seq+1
 		first := c.Origin.Boot > last.Boot && c.Origin.Seq == 1
