@@ -1,72 +1,153 @@
 package znode
 
-import "github.com/google/btree"
+import (
+	"encoding/binary"
+	"math/bits"
 
-const degree = 32
+	"github.com/cespare/xxhash/v2"
+)
 
-// index holds the nodes ordered by (parent, name).
-type index struct{ nodes *btree.BTreeG[*Node] }
-
-func newIndex() index { return index{btree.NewG(degree, less)} }
-
-func less(a, b *Node) bool {
-	p, n := KeyOf(a.Path())
-	q, m := KeyOf(b.Path())
-	if p != q {
-		return p < q
-	}
-	return n < m
+// index holds the nodes in the order of (parent, name): a B+ tree whose pages are copied when
+// they are written, so that it clones in constant time.
+//
+//	branch   fence: separators      ──►  which child
+//	  │
+//	branch   …
+//	  │
+//	leaf     tags │ nodes           ──►  which node, with one look outside the page
+//
+// What a look-up costs is what it fetches from memory. A binary search among pointers to nodes
+// fetches a node and its path at every step. Here a branch keeps its separators in itself, the
+// first bytes that tell them apart as plain integers (fence.go), and a leaf keeps one byte of a
+// hash per node, so that only the node looked for is touched.
+type index struct {
+	own   *owner
+	top   *branch
+	count int
 }
 
-func probe(path string) *Node {
-	n := new(Node)
-	n.pack(Persistent, 0, path, nil)
-	return n
+// owner tells the pages that may be written in place from those that are shared with a clone.
+// Only its address matters; it has a size because addresses of empty values are all alike.
+type owner struct{ _ byte }
+
+// branch has either branches or leaves below it, one more than its fence has separators.
+type branch struct {
+	own    *owner
+	fence  *fence
+	kids   []*branch
+	leaves []*leaf
 }
 
-func (x *index) clone() index { return index{x.nodes.Clone()} }
-func (x *index) len() int     { return x.nodes.Len() }
+// leaf holds up to leafMax nodes in order. It is as big as a size class of the allocator.
+type leaf struct {
+	own   *owner
+	count uint16
+	next  uint16 // where the last insertion ended: a run of ascending names goes on there
+	tags  [tagsMax]uint8
+	nodes [leafMax]*Node
+}
 
+const (
+	leafMax = 55 // nodes in a leaf
+	tagsMax = 56 // the same, in whole words
+	leafMin = leafMax / 4
+	fanMax  = 64 // children of a branch
+	fanMin  = fanMax / 4
+)
+
+func newIndex() index {
+	own := new(owner)
+	top := &branch{own: own, fence: new(fence), leaves: []*leaf{{own: own}}}
+	return index{own: own, top: top}
+}
+
+// clone returns an index with the same nodes. Neither owns a page any more: the first to
+// write one copies it.
+func (x *index) clone() index {
+	c := *x
+	x.own, c.own = new(owner), new(owner)
+	return c
+}
+
+func (x *index) len() int { return x.count }
+
+// key is where a path belongs in the order. flat is the same as (parent, name): NUL, which no
+// path contains, sorts before all that names are made of.
+type key struct {
+	parent, name string
+	flat         []byte // parent, NUL, name
+}
+
+// keyRoom is the length of a path, in bytes, up to which making a key does not allocate.
+const keyRoom = 255
+
+func keyOf(path string, room []byte) key {
+	parent, name := KeyOf(path)
+	return makeKey(parent, name, room)
+}
+
+func makeKey(parent, name string, room []byte) key {
+	flat := append(append(append(room, parent...), 0), name...)
+	return key{parent, name, flat}
+}
+
+// tagOf returns the byte by which a leaf recognises a path.
+func tagOf(path string) uint8 { return uint8(xxhash.Sum64String(path)) }
+
+// get returns the node at path or nil.
 func (x *index) get(path string) *Node {
-	n, _ := x.nodes.Get(probe(path))
-	return n
-}
-
-// put stores n in place of the node with its path, which it returns, or nil.
-func (x *index) put(n *Node) *Node {
-	old, _ := x.nodes.ReplaceOrInsert(n)
-	return old
-}
-
-func (x *index) remove(path string) { x.nodes.Delete(probe(path)) }
-
-func (x *index) walk(yield func(*Node) bool) { x.nodes.Ascend(yield) }
-
-// children yields the nodes whose parent is path, by name.
-func (x *index) childrenOf(path string, yield func(*Node) bool) {
-	from := path + "/"
-	if path == root {
-		from = root
+	var room [keyRoom + 1]byte
+	k := keyOf(path, room[:0])
+	b := x.top
+	for b.leaves == nil {
+		b = b.kids[b.fence.find(k.flat)]
 	}
-	_ = from
-	x.nodes.AscendGreaterOrEqual(probe(from), func(n *Node) bool {
-		switch parent := n.Parent(); {
-		case parent == path:
-			return yield(n)
-		case parent > path:
-			return false
-		}
-		return true
-	})
+	l := b.leaves[b.fence.find(k.flat)]
+	if i := l.find(tagOf(path), path); i >= 0 {
+		return l.nodes[i]
+	}
+	return nil
 }
 
-// below yields the descendants of path other than its children.
-func (x *index) below(path string, yield func(*Node) bool) {
-	x.nodes.Ascend(func(n *Node) bool {
-		parent := n.Parent()
-		if len(parent) > len(path) && parent[:len(path)] == path && (path == root || parent[len(path)] == '/') {
-			return yield(n)
+const (
+	lowBits  = 0x0101010101010101
+	highBits = 0x8080808080808080
+)
+
+// find returns the position of the node at path or -1. It compares eight tags at a time.
+func (l *leaf) find(tag uint8, path string) int {
+	pattern := uint64(tag) * lowBits
+	for i := 0; i < int(l.count); i += 8 {
+		w := binary.LittleEndian.Uint64(l.tags[i:]) ^ pattern
+		// A zero byte of w sets its high bit in m; bytes after it may, too, for nothing.
+		for m := (w - lowBits) &^ w & highBits; m != 0; m &= m - 1 {
+			j := i + bits.TrailingZeros64(m)/8
+			if j < int(l.count) && l.nodes[j].Path() == path {
+				return j
+			}
 		}
-		return true
-	})
+	}
+	return -1
+}
+
+// position returns the number of nodes that sort before k.
+func (l *leaf) position(k *key) int {
+	low, high := 0, int(l.count)
+	for low < high {
+		mid := (low + high) / 2
+		if l.nodes[mid].before(k) {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low
+}
+
+func (n *Node) before(k *key) bool {
+	parent, name := KeyOf(n.Path())
+	if parent != k.parent {
+		return parent < k.parent
+	}
+	return name < k.name
 }

@@ -24,7 +24,10 @@ type Tree struct {
 	shared [sharedACLs]ACL // recently used lists, by hash
 }
 
-const sharedACLs = 16
+const (
+	sharedACLs = 16
+	degree     = 32 // of the side indexes, which are small
+)
 
 // ephemeral is an entry of the index of ephemeral nodes by owner.
 type ephemeral struct {
