@@ -83,10 +83,9 @@ func (t *Table) gather(path string, mask Kind) {
 func (t *Table) gatherRecursive(path string) {
 	left, end := t.tally.below, 0
 	for d := 0; left != 0; d++ {
-		at := min(d, depths-1)
-		if n := t.tally.belowAt[at]; n != 0 {
+		if n := t.tally.belowAt[min(d, depths-1)]; n != 0 {
 			t.gather(path[:max(end, 1)], Recursive)
-			if d == at {
+			if d < depths-1 { // the last count is of all depths from there on
 				left -= int(n)
 			}
 		}
