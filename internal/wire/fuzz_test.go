@@ -349,8 +349,8 @@ func TestLargestLists(t *testing.T) {
 	}{
 		{"strings", &GetChildrenResponse{}, strings, 5},
 		{"acls", &SetACLRequest{}, acls, 5},
-		{"writes", &MultiRequest{}, AppendMultiEnd(writes), 16},
-		{"reads", &MultiReadRequest{}, AppendMultiEnd(reads), 8},
+		{"writes", &MultiRequest{}, AppendMultiEnd(writes), 8},
+		{"reads", &MultiReadRequest{}, AppendMultiEnd(reads), 4},
 	} {
 		input := append(c.input, make([]byte, max(0, MaxFrame-len(c.input)))...)
 		var before, after runtime.MemStats

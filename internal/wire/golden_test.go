@@ -17,8 +17,9 @@ import (
 var rewrite = flag.Bool("rewrite", false, "rewrite what is below the rules in testdata")
 
 const (
-	goldenFile = "testdata/golden.txt"
-	rule       = "----\n"
+	recorded = "testdata/golden.txt"  // from a real server
+	composed = "testdata/layouts.txt" // from its description
+	rule     = "----\n"
 )
 
 // golden is one recorded frame.
@@ -47,14 +48,21 @@ func (m message) decode(body []byte) codec.Reader {
 	return r
 }
 
+// readGolden returns the frames of both files.
 func readGolden(t testing.TB) []golden {
 	t.Helper()
-	text, err := os.ReadFile(goldenFile)
+	_, list := readFrames(t, recorded)
+	_, more := readFrames(t, composed)
+	return append(list, more...)
+}
+
+func readFrames(t testing.TB, file string) (intro string, list []golden) {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var list []golden
-	_, blocks, _ := strings.Cut(string(text), "\n\n") // after the introduction
+	intro, blocks, _ := strings.Cut(string(text), "\n\n")
 	for block := range strings.SplitSeq(blocks, "\n\n") {
 		head, said, ok := strings.Cut(block+"\n", rule)
 		if !ok {
@@ -76,7 +84,7 @@ func readGolden(t testing.TB) []golden {
 		}
 		list = append(list, g)
 	}
-	return list
+	return intro, list
 }
 
 // message returns the empty header and record that g consists of.
@@ -128,34 +136,50 @@ func (g *golden) decode(t testing.TB) message {
 }
 
 func TestGolden(t *testing.T) {
-	text, err := os.ReadFile(goldenFile)
-	if err != nil {
-		t.Fatal(err)
+	for _, file := range []string{recorded, composed} {
+		intro, list := readFrames(t, file)
+		blocks := []string{intro}
+		for _, g := range list {
+			m := g.decode(t)
+			b, mark := BeginFrame([]byte("before"))
+			var out strings.Builder
+			for _, part := range m.parts() {
+				b = part.Append(b)
+				describe(&out, "", reflect.ValueOf(part).Elem())
+			}
+			b = EndFrame(b, mark)
+			if !bytes.Equal(b[len("before"):], g.frame) {
+				t.Errorf("%s\n got %x\nwant %x", g.head, b[len("before"):], g.frame)
+			}
+			said := strings.TrimRight(out.String(), "\n")
+			if said != g.said && !*rewrite {
+				t.Errorf("%s\n got:\n%s\nwant:\n%s", g.head, said, g.said)
+			}
+			blocks = append(blocks, g.head+said)
+		}
+		if *rewrite {
+			text := strings.Join(blocks, "\n\n") + "\n"
+			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
-	intro, _, _ := strings.Cut(string(text), "\n\n")
-	blocks := []string{intro}
+}
+
+// TestGoldenComplete: every record of every operation occurs.
+func TestGoldenComplete(t *testing.T) {
+	requests, responses := map[string]bool{}, map[string]bool{}
 	for _, g := range readGolden(t) {
-		m := g.decode(t)
-		b, mark := BeginFrame([]byte("before"))
-		var out strings.Builder
-		for _, part := range m.parts() {
-			b = part.Append(b)
-			describe(&out, "", reflect.ValueOf(part).Elem())
+		if m := g.decode(t); g.client {
+			requests[g.name] = true
+		} else if m.record != nil {
+			responses[g.name] = true
 		}
-		b = EndFrame(b, mark)
-		if !bytes.Equal(b[len("before"):], g.frame) {
-			t.Errorf("%s\n got %x\nwant %x", g.head, b[len("before"):], g.frame)
-		}
-		said := strings.TrimRight(out.String(), "\n")
-		if said != g.said && !*rewrite {
-			t.Errorf("%s\n got:\n%s\nwant:\n%s", g.head, said, g.said)
-		}
-		blocks = append(blocks, g.head+said)
 	}
-	if *rewrite {
-		text := strings.Join(blocks, "\n\n") + "\n"
-		if err := os.WriteFile(goldenFile, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
+	for _, row := range Ops() {
+		inMulti := row.Op == OpCheck || row.Op == OpError
+		if !inMulti && (row.Request != nil && !requests[row.Name] || row.Response != nil && !responses[row.Name]) {
+			t.Errorf("%s: no frame", row.Name)
 		}
 	}
 }
@@ -180,7 +204,11 @@ func describe(out *strings.Builder, at string, v reflect.Value) {
 		}
 	case v.Kind() == reflect.Struct:
 		for i := range v.NumField() {
-			describe(out, strings.TrimPrefix(at+"."+v.Type().Field(i).Name, "."), v.Field(i))
+			field := at
+			if f := v.Type().Field(i); !f.Anonymous {
+				field = strings.TrimPrefix(at+"."+f.Name, ".")
+			}
+			describe(out, field, v.Field(i))
 		}
 	case v.Kind() == reflect.String:
 		fmt.Fprintf(out, "%s %q\n", at, v.String())
@@ -250,12 +278,27 @@ func TestGoldenRequests(t *testing.T) {
 func TestTruncated(t *testing.T) {
 	for _, g := range readGolden(t) {
 		m := g.decode(t)
+		short := withoutReadOnly(m.record)
 		for n := range len(g.frame) - 4 {
-			r := m.decode(g.frame[4 : 4+n])
-			optional := g.name == "connect" && (g.client && n == 44 || !g.client && n == 36)
-			if (r.Err() == nil) != optional {
+			if r := m.decode(g.frame[4 : 4+n]); (r.Err() == nil) != (n == short) {
 				t.Errorf("%s cut after %d bytes: %v", g.name, n, r.Err())
 			}
 		}
 	}
+}
+
+// withoutReadOnly returns how long a first message is without its last, optional byte; or -1 if
+// it has none.
+func withoutReadOnly(m Record) int {
+	switch m := m.(type) {
+	case *ConnectRequest:
+		if m.HasReadOnly {
+			return len(m.Append(nil)) - 1
+		}
+	case *ConnectResponse:
+		if m.HasReadOnly {
+			return len(m.Append(nil)) - 1
+		}
+	}
+	return -1
 }

@@ -17,6 +17,8 @@ import (
 //	|  -1   |  1   |  -1   |                     end
 //	+-------+------+-------+
 
+const multiHeaderLen = 9
+
 // multiHeader precedes each operation and each result of a multi.
 type multiHeader struct {
 	op   Op
@@ -40,17 +42,17 @@ func appendMultiHeader(b []byte, op Op, done bool, err Code) []byte {
 func AppendMultiEnd(b []byte) []byte { return appendMultiHeader(b, OpError, true, -1) }
 
 // extend makes list longer by one element, which may hold what it held before. When it has to
-// allocate, it expects the rest of the list to be like what was read of it so far: used bytes, with
-// left bytes to come. So a list of equals is allocated twice, and none takes more than its smallest
-// elements would.
-func extend[T any](list []T, used, left int) []T {
+// allocate, it expects the elements in the left bytes to be like those in the bytes before, of size
+// in all. So a list of equals is allocated twice, and none takes more than its smallest elements
+// would.
+func extend[T any](list []T, size, left int) []T {
 	n := len(list)
 	if n < cap(list) {
 		return list[:n+1]
 	}
 	more := 4
 	if n > 0 {
-		more = 1 + left*n/used // each element took at least its header
+		more = 1 + left*n/(size-left) // each element took at least its header
 	}
 	return slices.Grow(list, more)[:n+1]
 }
@@ -135,7 +137,7 @@ func (m *MultiRequest) Decode(r *codec.Reader) {
 		if h.done || r.Err() != nil {
 			return
 		}
-		m.Ops = extend(m.Ops, size-r.Len(), r.Len())
+		m.Ops = extend(m.Ops, size, r.Len()+multiHeaderLen)
 		m.Ops[len(m.Ops)-1].decode(r, h.op) // in place: an element decoded before lends its list
 	}
 }
@@ -171,7 +173,7 @@ func (m *MultiReadRequest) Decode(r *codec.Reader) {
 			r.Fail(ErrMulti)
 			return
 		}
-		m.Ops = extend(m.Ops, size-r.Len(), r.Len())
+		m.Ops = extend(m.Ops, size, r.Len()+multiHeaderLen)
 		m.Ops[len(m.Ops)-1] = MultiReadOp{Op: h.op, Path: string(path(r)), Watch: r.Bool()}
 	}
 }
@@ -260,7 +262,7 @@ func (m *MultiResponse) Decode(r *codec.Reader) {
 		if h.done || r.Err() != nil {
 			return
 		}
-		m.Results = extend(m.Results, size-r.Len(), r.Len())
+		m.Results = extend(m.Results, size, r.Len()+multiHeaderLen)
 		m.Results[len(m.Results)-1].decode(r, h.op)
 	}
 }
