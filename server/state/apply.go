@@ -75,6 +75,8 @@ func (m *Machine) Apply(index znode.Zxid, data []byte, out *Outcome) {
 }
 
 // run judges the session and carries the command out. The changes of one that failed are none.
+// The session comes before everything else, for a create as well, where ZooKeeper looks at the
+// flags first: who lost the session is not answered, but cut off, so nobody can tell.
 func (m *Machine) run(c *Command, out *Outcome) error {
 	if kinds[c.Kind].fenced {
 		if err := m.sessions.Current(c.Session, c.Epoch); err != nil {
