@@ -8,13 +8,15 @@ func (t *Table) Arm(id ID, path string, kind Kind) bool {
 		return true
 	}
 	r, known := t.paths.find(path)
+	i, armed := 0, false
 	if known {
-		if i, ok := t.paths.search(r, id); ok {
-			w := &t.paths.watchers(r)[i]
-			t.tally.move(path, w.kind(), w.kind()|kind)
-			w.set(w.kind() | kind)
-			return true
-		}
+		i, armed = t.paths.search(r, id)
+	}
+	if armed {
+		w := &t.paths.watchers(r)[i]
+		t.tally.move(path, w.kind(), w.kind()|kind)
+		w.set(w.kind() | kind)
+		return true
 	}
 	held := t.Held(id)
 	if held == HeldMax {
@@ -22,7 +24,7 @@ func (t *Table) Arm(id ID, path string, kind Kind) bool {
 	}
 	w := newWatcher(id, held, kind)
 	if known {
-		t.paths.enter(r, w)
+		t.paths.enter(r, i, w)
 	} else {
 		r = t.paths.add(path, w)
 	}

@@ -68,9 +68,10 @@ func (c *conns) push(id ID, r ref) {
 // cut takes the entry at the place off the connection's list. If the last one had to move there to
 // fill the gap, it returns it and true.
 func (c *conns) cut(id ID, place int) (moved ref, ok bool) {
-	n := &c.pages[id/pageSize].conns[id%pageSize]
+	p := c.pages[id/pageSize]
+	n := &p.conns[id%pageSize]
 	if n.more == nil {
-		c.drop(id)
+		c.release(p, id)
 		return 0, false
 	}
 	list := *n.more
@@ -86,9 +87,13 @@ func (c *conns) cut(id ID, place int) (moved ref, ok bool) {
 // drop forgets the connection and its list.
 func (c *conns) drop(id ID) {
 	p := c.pages[id/pageSize]
-	if p == nil || p.conns[id%pageSize].refs() == nil {
-		return
+	if p != nil && p.conns[id%pageSize].refs() != nil {
+		c.release(p, id)
 	}
+}
+
+// release empties the connection's list, and frees the page with its last one.
+func (c *conns) release(p *page, id ID) {
 	p.conns[id%pageSize] = conn{}
 	c.live--
 	if p.live--; p.live == 0 {

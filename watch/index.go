@@ -52,6 +52,16 @@ func (x *index) find(p *paths, path string) (ref, bool) {
 // add files the entry of a path that has none.
 func (x *index) add(path string, r ref) {
 	s, tag := x.locate(path)
+	s.add(r, tag)
+}
+
+// remove takes out the entry of the path, which must be there.
+func (x *index) remove(path string, r ref) {
+	s, tag := x.locate(path)
+	s.remove(r, tag)
+}
+
+func (s *shard) add(r ref, tag uint16) {
 	if s.live >= len(s.refs)*4/5 {
 		s.resize(len(s.refs)*5/4 + 4)
 	}
@@ -59,9 +69,7 @@ func (x *index) add(path string, r ref) {
 	s.live++
 }
 
-// remove takes out the entry of the path, which must be there.
-func (x *index) remove(path string, r ref) {
-	s, tag := x.locate(path)
+func (s *shard) remove(r ref, tag uint16) {
 	i := s.home(tag)
 	for s.refs[i] != r {
 		i = s.after(i)

@@ -89,9 +89,8 @@ func (p *paths) add(path string, w watcher) ref {
 	return r
 }
 
-// enter adds a watcher to those of the entry, where its connection must not be.
-func (p *paths) enter(r ref, w watcher) {
-	i, _ := p.search(r, w.id)
+// enter adds a watcher to those of the entry, at the index where search says it belongs.
+func (p *paths) enter(r ref, i int, w watcher) {
 	e := p.at(r)
 	if e.single() {
 		e.one[0] = watcher{id: p.newSet(e.one[0])}
