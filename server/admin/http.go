@@ -46,11 +46,11 @@ const (
 	headerBytesMax  = 16 << 10
 )
 
-// Run answers on l until ctx ends, then lets requests under way finish for two seconds and
+// Serve answers on l until ctx ends, then lets requests under way finish for two seconds and
 // returns nil. It closes l.
-func Run(ctx context.Context, l net.Listener, h http.Handler) error {
+func Serve(ctx context.Context, l net.Listener, source Source) error {
 	web := &http.Server{
-		Handler:           h,
+		Handler:           Handler(source),
 		ReadHeaderTimeout: requestTimeout,
 		ReadTimeout:       requestTimeout,
 		WriteTimeout:      responseTimeout,

@@ -115,14 +115,14 @@ func TestListOfPagesLinksEach(t *testing.T) {
 	}
 }
 
-func TestRunEndsWithItsContext(t *testing.T) {
+func TestServeEndsWithItsContext(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	done := make(chan error, 1)
-	go func() { done <- Run(ctx, l, Handler(example())) }()
+	go func() { done <- Serve(ctx, l, example()) }()
 	response, err := http.Get("http://" + l.Addr().String() + "/livez")
 	if err != nil {
 		t.Fatal(err)
@@ -134,20 +134,20 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	}
 	cancel()
 	if err := <-done; err != nil {
-		t.Errorf("Run = %v after its context ended", err)
+		t.Errorf("Serve = %v after its context ended", err)
 	}
 	if _, err := net.Dial("tcp", l.Addr().String()); err == nil {
 		t.Error("the listener is still open")
 	}
 }
 
-func TestRunReportsAListenerThatFails(t *testing.T) {
+func TestServeReportsAListenerThatFails(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.Close()
-	if err := Run(t.Context(), l, Handler(example())); err == nil || !strings.Contains(err.Error(), "serve admin on 127.0.0.1:") {
-		t.Errorf("Run = %v", err)
+	if err := Serve(t.Context(), l, example()); err == nil || !strings.Contains(err.Error(), "serve admin on 127.0.0.1:") {
+		t.Errorf("Serve = %v", err)
 	}
 }
