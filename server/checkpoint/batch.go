@@ -1,0 +1,155 @@
+package checkpoint
+
+import (
+	"runtime"
+	"slices"
+	"strings"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/grovekeeper/grove/server/state"
+	"github.com/grovekeeper/grove/session"
+	"github.com/grovekeeper/grove/znode"
+)
+
+// batch is the records of one transaction, encoded into one piece of memory that is used again for
+// the next: bbolt keeps values, though not keys, until the transaction ends.
+type batch struct {
+	arena []byte
+	puts  []put
+}
+
+// put is one record: key and value lie in the arena one after the other.
+type put struct {
+	b              bucket
+	gone           bool
+	from, mid, end int
+}
+
+func (t *batch) reset() { t.arena, t.puts = t.arena[:0], t.puts[:0] }
+
+// add seals the record whose key begins at from, and its payload at mid, in the arena.
+func (t *batch) add(b bucket, from, mid int, gone bool) {
+	t.arena = seal(t.arena, mid, b, t.arena[from:mid])
+	t.puts = append(t.puts, put{b, gone, from, mid, len(t.arena)})
+}
+
+// node adds the node at path, or its absence.
+func (t *batch) node(path string, n *znode.Node) {
+	from := len(t.arena)
+	key, b := appendNodeKey(t.arena, path)
+	t.arena = key
+	mid := len(t.arena)
+	if n != nil {
+		t.arena = znode.AppendNode(t.arena, n)
+	}
+	t.add(b, from, mid, n == nil)
+}
+
+// session adds a session, or its absence.
+func (t *batch) session(id session.ID, s session.Session, alive bool) {
+	from := len(t.arena)
+	t.arena = appendSessionKey(t.arena, id)
+	mid := len(t.arena)
+	if alive {
+		t.arena = session.AppendSession(t.arena, s)
+	}
+	t.add(sessionBucket, from, mid, !alive)
+}
+
+// raw adds a record with a key and a payload made elsewhere.
+func (t *batch) raw(b bucket, key, payload []byte) {
+	from := len(t.arena)
+	t.arena = append(t.arena, key...)
+	mid := len(t.arena)
+	t.arena = append(t.arena, payload...)
+	t.add(b, from, mid, false)
+}
+
+// yieldEvery is how many records are put before other goroutines get a turn. A put costs a
+// microsecond or two, ten if its page is not in memory.
+const yieldEvery = 16
+
+// write puts the batch into its buckets, or into the ones where records wait for their place.
+func (t *batch) write(tx *bbolt.Tx, fill float64, stage bool) error {
+	var open [len(bucketNames)]*bbolt.Bucket
+	for i, p := range t.puts {
+		if i%yieldEvery == yieldEvery-1 {
+			runtime.Gosched()
+		}
+		b := p.b
+		if stage {
+			b = b.staged()
+		}
+		if open[b] == nil {
+			open[b] = bucketIn(tx, b, fill)
+		}
+		key, value := t.arena[p.from:p.mid], t.arena[p.mid:p.end:p.end]
+		if err := store(open[b], key, value, p.gone && !stage); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func store(b *bbolt.Bucket, key, value []byte, gone bool) error {
+	if gone {
+		return b.Delete(key)
+	}
+	return b.Put(key, value)
+}
+
+func bucketIn(tx *bbolt.Tx, b bucket, fill float64) *bbolt.Bucket {
+	in := tx.Bucket([]byte(b.String()))
+	in.FillPercent = fill
+	return in
+}
+
+// target is a record to be brought up to date with a view.
+type target struct {
+	b    bucket
+	key  string
+	path string // of a node
+	id   session.ID
+}
+
+// targets returns what d names, in the order in which it is stored.
+func targets(d Dirty) []target {
+	list := make([]target, 0, d.len())
+	var key []byte
+	for path := range d.Nodes {
+		var b bucket
+		key, b = appendNodeKey(key[:0], path)
+		list = append(list, target{b: b, key: string(key), path: path})
+	}
+	for id := range d.Sessions {
+		list = append(list, target{b: sessionBucket, key: string(appendSessionKey(nil, id)), id: id})
+	}
+	slices.SortFunc(list, func(a, b target) int {
+		if a.b != b.b {
+			return int(a.b) - int(b.b)
+		}
+		return strings.Compare(a.key, b.key)
+	})
+	return list
+}
+
+// fill encodes the first of list, as they are in v, until there are countMax records or bytesMax
+// bytes, and returns the rest.
+func (t *batch) fill(v *state.View, list []target, countMax, bytesMax int) []target {
+	t.reset()
+	for len(list) > 0 && !t.full(countMax, bytesMax) {
+		if next := list[0]; next.b == sessionBucket {
+			s, alive := v.Sessions.Get(next.id)
+			t.session(next.id, s, alive)
+		} else {
+			t.node(next.path, v.Nodes.Get(next.path))
+		}
+		list = list[1:]
+	}
+	return list
+}
+
+func (t *batch) full(countMax, bytesMax int) bool {
+	return len(t.puts) >= countMax || len(t.arena) >= bytesMax
+}
