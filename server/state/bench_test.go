@@ -170,3 +170,10 @@ func BenchmarkCommand(b *testing.B) {
 		}
 	})
 }
+
+// What the machine itself takes: decoding, the origin, the session, one look-up near the root.
+func BenchmarkApplyCheck(b *testing.B) {
+	m, c, out := grown(b, 1000)
+	c.Kind, c.Op = Check, Op{Kind: Check, Path: "/dir0000", Version: -1}
+	applyAll(b, m, entries(c, 1, func(*Command, int) {}), out, batch)
+}

@@ -226,6 +226,7 @@ func FuzzApply(f *testing.F) {
 		}
 		f.Add(log)
 	}
+	f.Add(lifeOfASession())
 	f.Fuzz(func(t *testing.T, log []byte) {
 		m, replica := New(), New()
 		var reused Outcome
@@ -265,10 +266,47 @@ func plain(out *Outcome) string {
 	return text
 }
 
+// lifeOfASession is a log for FuzzApply in which every command holds: its first entry is applied
+// at 3, which makes that the session.
+func lifeOfASession() (log []byte) {
+	in := func(kind Kind, op Op) Command {
+		op.Kind = kind
+		return Command{Kind: kind, Session: 3, Epoch: 1, Time: 5, Op: op}
+	}
+	for _, c := range []Command{
+		{Kind: OpenSession, TimeoutMs: 4000},
+		in(Create, Op{Path: "/a", ACL: open31, TTL: -1}),
+		in(Create, Op{Path: "/a/e", ACL: open31, TTL: -1, Flags: 3}),
+		in(Create, Op{Path: "/c", ACL: open31, Flags: 4, Class: znode.ClassContainer}),
+		in(Create, Op{Path: "/t", ACL: open31, Flags: 5, TTL: 1, Class: znode.ClassTTL}),
+		in(SetACL, Op{Path: "/a", ACL: open31, Version: -1}),
+		{Kind: Multi, Session: 3, Epoch: 1, Multi: []Op{
+			{Kind: Set, Path: "/a", Data: []byte("x")}, {Kind: Check, Path: "/a", Version: 1}, {Kind: Delete, Path: "/c"},
+		}},
+		{Kind: Reap, Time: 10, Op: Op{Kind: Reap, Path: "/t", Czxid: 7}},
+		in(CloseSession, Op{}),
+	} {
+		log = append(AppendCommand(log, &c), 0xff, 0xfe)
+	}
+	return log
+}
+
 func split(log []byte) (entries [][]byte) {
 	for len(log) > 0 {
 		entry, rest, _ := bytes.Cut(log, []byte{0xff, 0xfe})
 		entries, log = append(entries, entry), rest
 	}
 	return entries
+}
+
+func TestLifeOfASession(t *testing.T) {
+	m, out := New(), new(Outcome)
+	for i, entry := range split(lifeOfASession()) {
+		if m.Apply(znode.Zxid(i+3), entry, out); out.Err != nil || out.Failed >= 0 {
+			t.Fatalf("%v at %d: %v, failed at %d", out.Kind, i+3, out.Err, out.Failed)
+		}
+	}
+	if v := m.View(); v.Nodes.Get("/a") == nil || v.Nodes.EphemeralCount() != 0 || v.Sessions.Len() != 0 {
+		t.Fatalf("left behind:\n%s", dumpView(v))
+	}
 }
