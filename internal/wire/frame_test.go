@@ -95,6 +95,14 @@ func frames(stream []byte, limit int64) (list [][]byte, refused bool) {
 	}
 }
 
+// TestNextFrameCannotGrow: appending to a frame does not reach into the next.
+func TestNextFrameCannotGrow(t *testing.T) {
+	frame, rest, err := NextFrame([]byte{0, 0, 0, 1, 7, 8}, MaxFrame)
+	if _ = append(frame, 9); err != nil || rest[0] != 8 {
+		t.Errorf("%v %v %v", frame, rest, err)
+	}
+}
+
 func TestNextFrameEmpty(t *testing.T) {
 	frame, rest, err := NextFrame([]byte{0, 0, 0, 0, 1}, MaxFrame)
 	if frame == nil || len(frame) != 0 || len(rest) != 1 || err != nil {

@@ -134,6 +134,7 @@ func fill(rnd *rand.Rand, v reflect.Value) {
 // settle gives up what the wire cannot say of m: values beside a null, fields that do not apply,
 // and nil where only empty can be told.
 func settle(rnd *rand.Rand, m Record) {
+	emptyIsNil(m)
 	pick := func(ops ...Op) Op { return ops[rnd.IntN(len(ops))] }
 	switch m := m.(type) {
 	case *ConnectRequest:
@@ -165,18 +166,15 @@ func settle(rnd *rand.Rand, m Record) {
 		m.Persistent = append([]string{}, m.Persistent...)
 		m.PersistentRecursive = append([]string{}, m.PersistentRecursive...)
 	case *MultiRequest:
-		m.Ops = nilIfEmpty(m.Ops)
 		for i := range m.Ops {
 			settleOp(&m.Ops[i], pick(OpCreate, OpCreate2, OpCreateContainer, OpCreateTTL, OpDelete,
 				OpSetData, OpCheck), rnd)
 		}
 	case *MultiReadRequest:
-		m.Ops = nilIfEmpty(m.Ops)
 		for i := range m.Ops {
 			m.Ops[i].Op = pick(OpGetData, OpGetChildren)
 		}
 	case *MultiResponse:
-		m.Results = nilIfEmpty(m.Results)
 		for i := range m.Results {
 			settleResult(&m.Results[i], pick(OpCreate, OpCreate2, OpDelete, OpSetData, OpCheck,
 				OpGetData, OpGetChildren, OpError))
@@ -184,11 +182,16 @@ func settle(rnd *rand.Rand, m Record) {
 	}
 }
 
-func nilIfEmpty[T any](list []T) []T {
-	if len(list) == 0 {
-		return nil
+// emptyIsNil makes no difference between a multi of nothing in new and in reused storage.
+func emptyIsNil(m Record) {
+	switch m := m.(type) {
+	case *MultiRequest:
+		m.Ops = append([]MultiOp(nil), m.Ops...)
+	case *MultiReadRequest:
+		m.Ops = append([]MultiReadOp(nil), m.Ops...)
+	case *MultiResponse:
+		m.Results = append([]MultiResult(nil), m.Results...)
 	}
-	return list
 }
 
 func settleACL(a *ACL) {
@@ -258,7 +261,9 @@ func FuzzReuse(f *testing.F) {
 		if !errors.Is(a.Err(), b.Err()) || a.Len() != b.Len() {
 			t.Fatalf("%s: %v with %d left, and %v with %d left", k.name, a.Err(), a.Len(), b.Err(), b.Len())
 		}
-		if a.Err() == nil && !bytes.Equal(used.Append(nil), fresh.Append(nil)) {
+		emptyIsNil(used)
+		emptyIsNil(fresh)
+		if a.Err() == nil && !reflect.DeepEqual(used, fresh) {
 			t.Fatalf("%s\n used %+v\nfresh %+v", k.name, used, fresh)
 		}
 	})

@@ -100,7 +100,7 @@ func knownString(r *codec.Reader) (s string, null bool) {
 	b := r.Bytes()
 	switch string(b) {
 	case "":
-		return "", b == nil && r.Err() == nil
+		return "", b == nil
 	case "world":
 		return "world", false
 	case "anyone":

@@ -126,3 +126,35 @@ func TestNoCopy(t *testing.T) {
 		t.Error("appending to data changed the frame")
 	}
 }
+
+// TestCountsTight: a count is refused, before anything is allocated by it, if the smallest elements
+// there are would not fit by one.
+func TestCountsTight(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		into Record
+		elem int // bytes of the smallest element
+	}{
+		{"strings", &GetChildrenResponse{}, 4},
+		{"paths", &SetWatchesRequest{}, 4},
+		{"ACLs", &SetACLRequest{}, 12},
+		{"identities", &WhoAmIResponse{}, 8},
+	} {
+		var before []byte
+		switch c.into.(type) {
+		case *SetACLRequest:
+			before = codec.AppendString(nil, "/a")
+		case *SetWatchesRequest:
+			before = codec.AppendInt64(nil, 0)
+		}
+		b := append(codec.AppendCount(before, 3), make([]byte, 3*c.elem-1)...)
+		r := codec.NewReader(b)
+		if c.into.Decode(&r); r.Err() != codec.ErrLength {
+			t.Errorf("%s: %v", c.name, r.Err())
+		}
+		r = codec.NewReader(append(b, make([]byte, 33)...))
+		if c.into.Decode(&r); r.Err() != nil {
+			t.Errorf("%s that fit: %v", c.name, r.Err())
+		}
+	}
+}
