@@ -253,18 +253,23 @@ func FuzzReuse(f *testing.F) {
 	all := kinds()
 	f.Fuzz(func(t *testing.T, which uint8, input []byte) {
 		k := all[int(which)%len(all)]
-		used, fresh := k.empty(), k.empty()
-		fill(rand.New(rand.NewPCG(uint64(which), uint64(len(input)))), reflect.ValueOf(used).Elem())
-		a, b := codec.NewReader(input), codec.NewReader(input)
-		used.Decode(&a)
+		fresh := k.empty()
+		b := codec.NewReader(input)
 		fresh.Decode(&b)
-		if !errors.Is(a.Err(), b.Err()) || a.Len() != b.Len() {
-			t.Fatalf("%s: %v with %d left, and %v with %d left", k.name, a.Err(), a.Len(), b.Err(), b.Len())
-		}
-		emptyIsNil(used)
 		emptyIsNil(fresh)
-		if a.Err() == nil && !reflect.DeepEqual(used, fresh) {
-			t.Fatalf("%s\n used %+v\nfresh %+v", k.name, used, fresh)
+		for seed := range uint64(4) {
+			used := k.empty()
+			fill(rand.New(rand.NewPCG(seed, uint64(which))), reflect.ValueOf(used).Elem())
+			a := codec.NewReader(input)
+			used.Decode(&a)
+			emptyIsNil(used)
+			if !errors.Is(a.Err(), b.Err()) || a.Len() != b.Len() {
+				t.Fatalf("%s: %v with %d left, and %v with %d left",
+					k.name, a.Err(), a.Len(), b.Err(), b.Len())
+			}
+			if a.Err() == nil && !reflect.DeepEqual(used, fresh) {
+				t.Fatalf("%s\n used %+v\nfresh %+v", k.name, used, fresh)
+			}
 		}
 	})
 }
@@ -343,6 +348,8 @@ func TestLargestLists(t *testing.T) {
 	for len(writes) < MaxFrame-32 {
 		writes = (&MultiOp{Op: OpDelete}).Append(writes)
 	}
+	lopsided := (&MultiOp{Op: OpSetData, Data: make([]byte, MaxFrame/8)}).Append(nil)
+	lopsided = append(bytes.Repeat(lopsided, 4), writes[:MaxFrame/17/3*17]...) // large before small
 	for len(reads) < MaxFrame-32 {
 		reads = codec.AppendBool(codec.AppendString(appendMultiHeader(reads, OpGetData, false, -1), ""), false)
 	}
@@ -355,6 +362,7 @@ func TestLargestLists(t *testing.T) {
 		{"strings", &GetChildrenResponse{}, strings, 5},
 		{"acls", &SetACLRequest{}, acls, 5},
 		{"writes", &MultiRequest{}, AppendMultiEnd(writes), 8},
+		{"lopsided", &MultiRequest{}, AppendMultiEnd(lopsided), 16},
 		{"reads", &MultiReadRequest{}, AppendMultiEnd(reads), 4},
 	} {
 		input := append(c.input, make([]byte, max(0, MaxFrame-len(c.input)))...)
