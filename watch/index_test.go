@@ -45,6 +45,9 @@ func checkShard(t *testing.T, s *shard, tagOf map[ref]uint16) {
 	if len(s.refs) > 0 && s.live == len(s.refs) {
 		t.Fatal("no empty slot: a search for what is not there would not end")
 	}
+	if len(s.refs) > 4*s.live+4 {
+		t.Fatalf("%d slots for %d live", len(s.refs), s.live)
+	}
 	for r, tag := range tagOf {
 		i := s.home(tag)
 		for s.refs[i] != r {
