@@ -100,15 +100,19 @@ func (n *Node) Stat() Stat {
 	}
 }
 
+// size is what the node counts for in Tree.Bytes.
+func (n *Node) size() int64 { return int64(n.pathLen) + int64(n.dataLen&dataLenMax) }
+
 // Reapable says whether the node may be removed at now (ms): it has no children, and it is a
-// container that has had some, or its time to live has passed since the last set.
-func (n *Node) Reapable(now int64) bool {
+// container that has had some, or its time to live has passed since the last set. A container that
+// never had a child may go unusedMs after its creation; never, if that is 0.
+func (n *Node) Reapable(now, unusedMs int64) bool {
 	if n.children != 0 {
 		return false
 	}
 	switch n.Kind() {
 	case Container:
-		return n.creates > 0
+		return n.creates > 0 || unusedMs > 0 && now-n.mtime > unusedMs
 	case TTL:
 		return now-n.mtime > n.TTL()
 	}

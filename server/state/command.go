@@ -22,7 +22,7 @@ const (
 	SetACL        Kind = 9  // Op: Path, ACL, Version (compared with aversion)
 	Check         Kind = 10 // Op: Path, Version
 	Multi         Kind = 11 // Multi: all or none
-	Reap          Kind = 12 // Op: Path, Czxid; container or TTL node judged dead, judged again at apply
+	Reap          Kind = 12 // Op: Path, Czxid, TTL (ms an unused container may live, 0: for ever); judged again at apply
 )
 
 // String names the kind for logs and metrics.

@@ -1,0 +1,232 @@
+package reaper
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/grovekeeper/grove/server/state"
+	"github.com/grovekeeper/grove/session"
+	"github.com/grovekeeper/grove/znode"
+)
+
+// world applies what is proposed at once.
+type world struct {
+	mu      sync.Mutex
+	m       *state.Machine
+	index   znode.Zxid
+	reaper  *Reaper
+	heard   []session.ID
+	history []string
+}
+
+func newWorld(set Settings) *world {
+	w := &world{m: state.New()}
+	w.reaper = New(Config{Settings: set, Views: w, Log: w, Heard: w.takeHeard})
+	return w
+}
+
+func (w *world) View() *state.View {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.m.View()
+}
+
+func (w *world) takeHeard() []session.ID {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ids := w.heard
+	w.heard = nil
+	return ids
+}
+
+func (w *world) Propose(c *state.Command) error {
+	w.apply(c)
+	return nil
+}
+
+func (w *world) apply(c *state.Command) state.Outcome {
+	w.mu.Lock()
+	w.index++
+	var out state.Outcome
+	w.m.Apply(w.index, state.AppendCommand(nil, c), &out)
+	switch {
+	case c.Kind == state.ExpireSession && len(out.Sessions) > 0:
+		w.history = append(w.history, fmt.Sprintf("expired %d", c.Session))
+	case c.Kind == state.Reap && out.Err == nil:
+		w.history = append(w.history, "reaped "+c.Op.Path)
+	}
+	w.mu.Unlock()
+	w.reaper.Sessions(out.Sessions)
+	return out
+}
+
+func (w *world) open(timeoutMs int32) session.ID {
+	out := w.apply(&state.Command{Kind: state.OpenSession, TimeoutMs: timeoutMs, Time: time.Now().UnixMilli()})
+	return out.Session.ID
+}
+
+func (w *world) create(s session.ID, path string, class znode.Class, flags int32, ttl int64) {
+	w.apply(&state.Command{Kind: state.Create, Session: s, Epoch: w.epoch(s), Time: time.Now().UnixMilli(), Op: state.Op{
+		Kind: state.Create, Path: path, Class: class, Flags: flags, TTL: ttl,
+		ACL: []znode.ACE{{Perms: znode.PermAll, Scheme: "world", ID: "anyone"}},
+	}})
+}
+
+func (w *world) delete(s session.ID, path string) {
+	w.apply(&state.Command{Kind: state.Delete, Session: s, Epoch: w.epoch(s), Time: time.Now().UnixMilli(),
+		Op: state.Op{Kind: state.Delete, Path: path, Version: -1}})
+}
+
+func (w *world) epoch(id session.ID) uint32 {
+	s, _ := w.View().Sessions.Get(id)
+	return s.Epoch
+}
+
+func (w *world) hear(id session.ID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.heard = append(w.heard, id)
+}
+
+func (w *world) seen() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.history)
+}
+
+// run lets the reaper work for d of bubble time.
+func (w *world) run(t *testing.T, body func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w.reaper.start = time.Now()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- w.reaper.Run(ctx) }()
+		synctest.Wait()
+		body(t)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func pass(d time.Duration) {
+	time.Sleep(d) // bubble time
+	synctest.Wait()
+}
+
+var brisk = Settings{TickMs: 1000, ScanEveryMs: 10_000, ReapsPerMinute: 60_000}
+
+func TestASilentSessionExpiresAfterItsTimeoutAndWithinATick(t *testing.T) {
+	w := newWorld(brisk)
+	w.run(t, func(t *testing.T) {
+		w.open(4000)
+		pass(3900 * time.Millisecond)
+		if got := w.seen(); len(got) != 0 {
+			t.Fatalf("early: %v", got)
+		}
+		pass(2200 * time.Millisecond)
+		if got := w.seen(); len(got) != 1 {
+			t.Fatalf("after timeout and a tick: %v", got)
+		}
+	})
+}
+
+func TestASessionThatIsHeardOfLives(t *testing.T) {
+	w := newWorld(brisk)
+	w.run(t, func(t *testing.T) {
+		id := w.open(4000)
+		for range 20 {
+			pass(2 * time.Second)
+			w.hear(id)
+		}
+		if got := w.seen(); len(got) != 0 {
+			t.Fatalf("%v", got)
+		}
+	})
+}
+
+func TestANewLeaderGrantsAFullTimeout(t *testing.T) {
+	w := newWorld(brisk)
+	w.open(4000)
+	w.run(t, func(t *testing.T) {
+		pass(3900 * time.Millisecond)
+		if got := w.seen(); len(got) != 0 {
+			t.Fatalf("early: %v", got)
+		}
+	})
+}
+
+func TestAContainerIsReapedOnceItHasLostItsLastChild(t *testing.T) {
+	w := newWorld(brisk)
+	w.run(t, func(t *testing.T) {
+		s := w.open(60_000)
+		w.create(s, "/used", znode.ClassContainer, 4, 0)
+		w.create(s, "/used/child", znode.ClassPlain, 0, 0)
+		w.create(s, "/fresh", znode.ClassContainer, 4, 0)
+		pass(21 * time.Second)
+		if got := w.seen(); len(got) != 0 {
+			t.Fatalf("reaped with a child, or before it had one: %v", got)
+		}
+		w.delete(s, "/used/child")
+		w.hear(s)
+		pass(11 * time.Second)
+		if got := w.seen(); !slices.Equal(got, []string{"reaped /used"}) {
+			t.Fatalf("%v", got)
+		}
+	})
+}
+
+func TestANodeIsReapedWhenItsTimeToLiveHasPassed(t *testing.T) {
+	w := newWorld(brisk)
+	w.run(t, func(t *testing.T) {
+		s := w.open(60_000)
+		w.create(s, "/t", znode.ClassTTL, 5, 15_000)
+		pass(14 * time.Second)
+		if got := w.seen(); len(got) != 0 {
+			t.Fatalf("early: %v", got)
+		}
+		pass(8 * time.Second)
+		if got := w.seen(); !slices.Equal(got, []string{"reaped /t"}) {
+			t.Fatalf("%v", got)
+		}
+	})
+}
+
+func TestReapingKeepsItsPace(t *testing.T) {
+	w := newWorld(Settings{TickMs: 1000, ScanEveryMs: 10_000, ReapsPerMinute: 60})
+	w.run(t, func(t *testing.T) {
+		s := w.open(600_000)
+		for i := range 30 {
+			w.create(s, fmt.Sprintf("/t%02d", i), znode.ClassTTL, 5, 1)
+		}
+		pass(20 * time.Second)
+		if n := len(w.seen()); n < 9 || n > 12 {
+			t.Fatalf("%d reaped ten seconds after the scan, want one a second", n)
+		}
+	})
+}
+
+func TestAnUnusedContainerGoesOnlyIfToldSo(t *testing.T) {
+	set := brisk
+	set.NeverUsedMs = 30_000
+	w := newWorld(set)
+	w.run(t, func(t *testing.T) {
+		s := w.open(600_000)
+		w.create(s, "/fresh", znode.ClassContainer, 4, 0)
+		pass(25 * time.Second)
+		if got := w.seen(); len(got) != 0 {
+			t.Fatalf("early: %v", got)
+		}
+		pass(20 * time.Second)
+		if got := w.seen(); !slices.Equal(got, []string{"reaped /fresh"}) {
+			t.Fatalf("%v", got)
+		}
+	})
+}
