@@ -1,0 +1,54 @@
+package feed
+
+import (
+	"github.com/grovekeeper/grove/server/state"
+	"github.com/grovekeeper/grove/znode"
+)
+
+// barrier is a sync request that waits until this server has applied index.
+type barrier struct {
+	in     *Inbox
+	ticket uint64
+	index  znode.Zxid
+}
+
+// Sync completes the ticket once this server has applied everything that was acknowledged, by any
+// server, before the call. A quorum confirms what that is.
+func (f *Feed) Sync(in *Inbox, ticket uint64) {
+	f.cfg.Log.ReadIndex(func(index uint64, err error) {
+		if err != nil {
+			in.end() // no quorum confirms any more: the client finds a server that has one
+			return
+		}
+		b := barrier{in, ticket, znode.Zxid(index)}
+		f.mu.Lock()
+		now := f.view.Load().Zxid
+		late := now < b.index
+		if late {
+			f.barriers = append(f.barriers, b)
+		}
+		f.mu.Unlock()
+		if !late && in.push(item{done: Completion{Ticket: ticket, Result: state.Result{Zxid: now}}}) {
+			in.signal()
+		}
+	})
+}
+
+// dueBarriers removes and returns the barriers at or below zxid. The caller holds mu.
+func (f *Feed) dueBarriers(zxid znode.Zxid) []barrier {
+	if len(f.barriers) == 0 {
+		return nil
+	}
+	var due []barrier
+	kept := f.barriers[:0]
+	for _, b := range f.barriers {
+		if b.index <= zxid {
+			due = append(due, b)
+		} else {
+			kept = append(kept, b)
+		}
+	}
+	clear(f.barriers[len(kept):])
+	f.barriers = kept
+	return due
+}

@@ -1,0 +1,238 @@
+// Package feed is where applied state meets readers. It applies what is committed, fires the watches,
+// swaps the view and completes the requests, in that order, so that whoever can see zxid Z already
+// holds every event up to Z. It numbers the commands this server originates and knows which
+// connection waits for each. It never speaks the wire protocol and never touches a socket or a file.
+//
+//	committed entries ─► Apply: machine ─► fire ─► swap ─► complete ─► inboxes ─► connections
+//	                            └── applier goroutine ──┘  └ fire and swap under one lock ┘
+package feed
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/grovekeeper/grove/server/replica"
+	"github.com/grovekeeper/grove/server/state"
+	"github.com/grovekeeper/grove/session"
+	"github.com/grovekeeper/grove/watch"
+	"github.com/grovekeeper/grove/znode"
+)
+
+// Log is the replicated log as the feed needs it.
+type Log interface {
+	// Propose hands commands over without waiting: they are appended in the order of the calls, and
+	// their outcome arrives through Apply, or never, if the server stops.
+	Propose(commands [][]byte) error
+	// ReadIndex reports, once a quorum has confirmed it, an index at or above everything that was
+	// acknowledged before the call. done must not block.
+	ReadIndex(done func(index uint64, err error))
+}
+
+// Config is what a feed stands on. Every field is required but Recent and the two flags.
+type Config struct {
+	Machine *state.Machine
+	Log     Log
+	Server  uint8 // this server's number in the origins of its commands, and in session ids
+
+	// Recent are changes up to the machine's state, oldest first, and RecentFrom is the zxid after
+	// which they are complete: what a restart kept for clients that come back.
+	Recent     []znode.Change
+	RecentFrom znode.Zxid
+
+	RecentMax       int  // changes kept for replay
+	InboxBytesMax   int  // what may wait for one connection before it is cut off
+	PendingBytesMax int  // commands submitted and not yet applied; submitters wait beyond it
+	SkipACL         bool // events are not filtered
+
+	// OnSessions is told, by the applier after each batch, what became of sessions. It must not block.
+	OnSessions func([]state.SessionChange)
+	// Checkpoint decides when applied state is handed to the checkpoint writer.
+	Checkpoint CheckpointPolicy
+}
+
+// Feed is where applied state meets readers. The applier publishes; connections pin and arm.
+type Feed struct {
+	cfg    Config
+	view   atomic.Pointer[state.View] // current view; never nil after New; loaded without the lock
+	boot   atomic.Uint64              // see Begin; 0 before
+	ledger ledger                     // commands of this server on their way through the log
+	apply  applier                    // owned by the goroutine that calls Apply
+	fired  watch.Deliver              // deliver, bound once: a method value for every change would be garbage
+
+	mu       sync.Mutex // guards the fields below; taken after a connection's lane, before an inbox
+	watches  *watch.Table
+	inboxes  []*Inbox // by watch.ID
+	free     []watch.ID
+	attached map[session.ID]*Inbox
+	recent   recent
+	barriers []barrier // sync requests whose index is not applied yet
+}
+
+// New returns a feed whose current view is the state of the machine.
+func New(cfg Config) *Feed {
+	f := &Feed{
+		cfg:      cfg,
+		watches:  watch.New(),
+		attached: map[session.ID]*Inbox{},
+		recent:   newRecent(cfg.Recent, cfg.RecentFrom, cfg.RecentMax),
+	}
+	f.ledger.init(cfg.PendingBytesMax)
+	f.apply.init(&f.cfg)
+	f.fired = f.deliver
+	f.view.Store(cfg.Machine.View())
+	return f
+}
+
+// View returns the current view. It stays as it is for as long as the caller holds it.
+func (f *Feed) View() *state.View { return f.view.Load() }
+
+// Watching runs fn with the current view and the armed watches while no change can be published:
+// what fn reads and what it arms belong to the same zxid. fn must be short and must not call the feed.
+func (f *Feed) Watching(fn func(v *state.View, w *watch.Table)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fn(f.view.Load(), f.watches)
+}
+
+// Join gives a new connection its inbox. ids are the identities it starts with.
+func (f *Feed) Join(ids []znode.Identity) *Inbox {
+	in := newInbox(f.cfg.InboxBytesMax)
+	in.SetIdentities(ids)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n := len(f.free); n > 0 {
+		in.id, f.free = f.free[n-1], f.free[:n-1]
+		f.inboxes[in.id] = in
+		return in
+	}
+	in.id = watch.ID(len(f.inboxes))
+	f.inboxes = append(f.inboxes, in)
+	return in
+}
+
+// Leave ends the connection's part: its watches are dropped and nothing more is delivered to it. Its
+// session lives on until it is closed or expires.
+func (f *Feed) Leave(in *Inbox) {
+	in.close()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.inboxes[in.id] != in {
+		return // left before
+	}
+	f.watches.Drop(in.id)
+	f.inboxes[in.id] = nil
+	f.free = append(f.free, in.id)
+	if f.attached[in.session] == in {
+		delete(f.attached, in.session)
+	}
+}
+
+// Begin lets this server originate commands. It is called once, when the log of earlier starts has been
+// applied: the start is numbered above every other in it, whatever the clock has done since, or the
+// machine would take new commands for old ones. nowMs is the time in milliseconds since 1970.
+func (f *Feed) Begin(nowMs int64) {
+	boot := uint64(max(nowMs, 1))
+	for _, o := range f.View().Origins {
+		if o.Server == f.cfg.Server {
+			boot = max(boot, o.Boot+1)
+		}
+	}
+	f.boot.Store(boot)
+}
+
+// Stop refuses further submissions and wakes whoever waits to submit.
+func (f *Feed) Stop() { f.ledger.stop() }
+
+// Apply applies committed entries and publishes what they did as one view. It is called by one
+// goroutine, with indexes that rise by one.
+func (f *Feed) Apply(entries []replica.Entry) {
+	a, boot := &f.apply, f.boot.Load()
+	a.begin()
+	for i := range entries {
+		a.step(entries[i], f.cfg.Server, boot)
+	}
+	f.publish()
+	a.handOver(f)
+}
+
+// publish makes the batch visible: events first, then the view, then the answers. A reader that can
+// see zxid Z thereby already has every event up to Z in its inbox, and a session that holds the answer
+// to its write can read it.
+func (f *Feed) publish() {
+	a := &f.apply
+	v := a.machine.View()
+	owners := f.ledger.take(a.own)
+
+	f.mu.Lock()
+	for i := range a.changes {
+		if f.watches.Empty() {
+			break
+		}
+		f.watches.Fire(a.changes[i], f.fired)
+	}
+	f.recent.add(a.changes)
+	f.view.Store(v)
+	f.settle(owners)
+	due := f.dueBarriers(v.Zxid)
+	f.mu.Unlock()
+
+	for i := range a.results {
+		if owners[i].in != nil {
+			a.push(owners[i].in, item{done: Completion{Ticket: owners[i].ticket, Result: a.results[i]}})
+		}
+	}
+	for _, b := range due {
+		a.push(b.in, item{done: Completion{Ticket: b.ticket, Result: state.Result{Zxid: v.Zxid}}})
+	}
+	for _, in := range a.ending {
+		in.end()
+	}
+	a.wake()
+	if len(a.sessions) > 0 && f.cfg.OnSessions != nil {
+		f.cfg.OnSessions(a.sessions)
+	}
+}
+
+// deliver puts an event into the inbox of every receiver that may read. The caller holds mu.
+func (f *Feed) deliver(ids []watch.ID, ev watch.Event, acl znode.ACL) {
+	for _, id := range ids {
+		in := f.inboxes[id]
+		if f.cfg.SkipACL || acl.Allows(in.Identities(), znode.PermRead) {
+			f.apply.push(in, item{event: ev})
+		}
+	}
+}
+
+// settle notes which connection each session is attached through after the batch, and marks for
+// ending those whose session has moved or is gone. The caller holds mu.
+func (f *Feed) settle(owners []owner) {
+	a := &f.apply
+	for _, s := range a.sessions {
+		id := s.Session.ID
+		if old := f.attached[id]; old != nil {
+			delete(f.attached, id)
+			a.ending = append(a.ending, old)
+		}
+	}
+	for i := range a.results {
+		r := &a.results[i]
+		in := owners[i].in
+		if in == nil || r.Err != nil || r.Session.ID == 0 {
+			continue
+		}
+		// Only the last attachment of a batch counts; an earlier one was overtaken within it.
+		if now, ok := f.view.Load().Sessions.Get(r.Session.ID); !ok || now.Epoch != r.Session.Epoch {
+			a.ending = append(a.ending, in)
+			continue
+		}
+		in.session = r.Session.ID
+		f.attached[in.session] = in
+	}
+}
+
+// Attached returns how many sessions have a connection here.
+func (f *Feed) Attached() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.attached)
+}

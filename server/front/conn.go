@@ -1,0 +1,353 @@
+package front
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/grovekeeper/grove/internal/group"
+	"github.com/grovekeeper/grove/internal/wire"
+	"github.com/grovekeeper/grove/server/feed"
+	"github.com/grovekeeper/grove/server/state"
+	"github.com/grovekeeper/grove/session"
+	"github.com/grovekeeper/grove/watch"
+	"github.com/grovekeeper/grove/znode"
+)
+
+// outBytesHigh is how much encoded output a connection gathers before it is written out in the middle
+// of a batch: reads of large nodes must not pile up in memory.
+const outBytesHigh = 256 << 10
+
+// conn is one client connection. Two goroutines serve it. The reader decodes what arrives and, while
+// nothing of the connection waits for the log, answers reads at once. The responder is woken by the
+// inbox and answers what the log has decided. Both work under mu, on the lane; whoever has output
+// writes it, and one that finds the other writing leaves its output to it.
+type conn struct {
+	front  *Front
+	feed   *feed.Feed
+	nc     net.Conn
+	remote netip.AddrPort
+	inbox  *feed.Inbox
+	silent atomic.Bool // nothing was heard of the session since the last Front.Heard
+	gone   chan struct{}
+
+	in        frames            // owned by the reader
+	command   state.Command     // the reader's scratch
+	submit    []feed.Submission // gathered by the reader while it holds mu, submitted when it does not
+	submitted bool
+
+	mu       sync.Mutex // guards the fields below
+	turn     sync.Cond  // signalled when output was written, a slot was freed or the end has come
+	lane     lane
+	out      []byte // encoded and not written
+	spare    []byte // the other buffer of the pair
+	writing  bool   // one goroutine is in Write
+	ending   bool   // nothing more is admitted; the connection closes when its output is written
+	session  session.ID
+	epoch    uint32
+	timeout  int32 // ms, granted
+	readOnly bool  // the client sent its readOnly byte and expects ours
+	events   []watch.Event
+	done     []feed.Completion
+	now      int64 // ns, monotonic, of the batch at hand
+	nowMs    int64 // ms since 1970, likewise
+	tally    tally
+}
+
+var epochStart = time.Now() // monotonic zero of tallies
+
+func monotonic() int64 { return int64(time.Since(epochStart)) }
+
+func newConn(f *Front, nc net.Conn) *conn {
+	c := &conn{front: f, feed: f.cfg.Feed, nc: nc, gone: make(chan struct{}), in: newFrames(f.cfg.FrameBytesMax)}
+	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		ap := a.AddrPort()
+		c.remote = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	c.turn.L = &c.mu
+	c.silent.Store(true)
+	c.tally.start(time.Now())
+	return c
+}
+
+// errEnding ends the reader of a connection that has been told to end.
+var errEnding = errors.New("connection is ending")
+
+// read is the reader: it serves the connection from its first byte to its last, and starts the
+// responder once a client has introduced itself.
+func (c *conn) read(g *group.Group) {
+	defer c.close()
+	if !c.greet() {
+		return
+	}
+	c.inbox = c.feed.Join([]znode.Identity{{Scheme: "ip", ID: c.remote.Addr().String()}})
+	g.Go("responder", func() error { c.respond(); return nil })
+	if err := c.connect(); err != nil {
+		c.linger(err)
+		return
+	}
+	for {
+		if err := c.batch(); err != nil {
+			c.linger(err)
+			return
+		}
+		if err := c.in.fill(c.nc); err != nil {
+			return
+		}
+		c.front.stats.received.Add(0)
+	}
+}
+
+// close undoes what read set up. The session lives on.
+func (c *conn) close() {
+	c.nc.Close()
+	close(c.gone)
+	c.front.forget(c)
+	if c.inbox != nil {
+		c.feed.Leave(c.inbox)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ending = true
+	c.turn.Broadcast()
+	c.front.stats.add(&c.tally)
+}
+
+// linger lets a client that is being sent away read its last reply: closing with unread input would
+// reset the connection and could take the reply with it. It is bounded in time.
+func (c *conn) linger(cause error) {
+	var tooLong *wire.FrameError
+	if errors.As(cause, &tooLong) {
+		c.front.stats.tooLong.Add(1)
+	}
+	c.mu.Lock()
+	for c.writing && !c.broken() {
+		c.turn.Wait()
+	}
+	c.mu.Unlock()
+	if half, ok := c.nc.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
+		return
+	}
+	c.nc.SetReadDeadline(time.Now().Add(lingerTime))
+	scrap := c.in.buf
+	for {
+		if _, err := c.nc.Read(scrap); err != nil {
+			return
+		}
+	}
+}
+
+const lingerTime = 500 * time.Millisecond
+
+func (c *conn) broken() bool {
+	select {
+	case <-c.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// batch admits every request that has arrived, submits the writes among them in one go and writes
+// out what could be answered at once.
+func (c *conn) batch() error {
+	if len(c.in.pending()) > 0 && c.silent.CompareAndSwap(true, false) {
+		c.front.hear(c.session)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clock()
+	for !c.ending {
+		frame, err := c.in.next()
+		if err != nil {
+			return c.leaveOrder(err)
+		}
+		if frame == nil {
+			break
+		}
+		if err := c.room(); err != nil {
+			return err
+		}
+		if err := c.admit(frame); err != nil {
+			return c.leaveOrder(err)
+		}
+	}
+	if err := c.send(); err != nil {
+		return err
+	}
+	if c.ending {
+		return errEnding
+	}
+	return nil
+}
+
+// leaveOrder answers what was admitted before the request that ends the connection.
+func (c *conn) leaveOrder(cause error) error {
+	if err := c.send(); err != nil {
+		return err
+	}
+	for !c.ending && !c.lane.empty() {
+		c.turn.Wait()
+	}
+	return cause
+}
+
+// room makes sure that one more request may be admitted: it waits while too many are unanswered, and
+// while more output is gathered than should be.
+func (c *conn) room() error {
+	if len(c.out) >= outBytesHigh || c.lane.len() >= c.front.cfg.OutstandingMax {
+		if err := c.send(); err != nil {
+			return err
+		}
+		for !c.ending && (len(c.out) >= outBytesHigh || c.lane.len() >= c.front.cfg.OutstandingMax) {
+			c.turn.Wait()
+		}
+		c.clock()
+	}
+	if c.ending {
+		return errEnding
+	}
+	return nil
+}
+
+// send submits the commands gathered and writes the output. It releases mu while it waits.
+func (c *conn) send() error {
+	if len(c.submit) > 0 {
+		// Requests behind a write wait for it in the lane, so the order of the log is that of admission
+		// although mu is free meanwhile; and the log may be full.
+		c.mu.Unlock()
+		err := c.feed.Submit(c.inbox, c.submit)
+		clear(c.submit)
+		c.submit = c.submit[:0]
+		c.mu.Lock()
+		if err != nil {
+			return err
+		}
+	}
+	return c.flush()
+}
+
+// flush writes the output, unless the other goroutine is writing: then that one will. It is called
+// with mu held and releases it during the write.
+func (c *conn) flush() error {
+	if c.writing || len(c.out) == 0 {
+		return nil
+	}
+	c.writing = true
+	var err error
+	for len(c.out) > 0 && err == nil {
+		b := c.out
+		c.out = c.spare[:0]
+		c.mu.Unlock()
+		_, err = c.nc.Write(b)
+		c.mu.Lock()
+		c.spare = b
+		c.turn.Broadcast()
+	}
+	c.writing = false
+	if cap(c.spare) > outBytesHigh {
+		c.spare = nil
+	}
+	if cap(c.out) > outBytesHigh {
+		c.out = nil
+	}
+	if err != nil {
+		c.ending = true
+	}
+	c.turn.Broadcast()
+	return err
+}
+
+func (c *conn) clock() {
+	now := time.Now()
+	c.now, c.nowMs = int64(now.Sub(epochStart)), now.UnixMilli()
+}
+
+// respond is the responder: it answers what the applier has put in the inbox.
+func (c *conn) respond() {
+	for {
+		select {
+		case <-c.inbox.Ready():
+		case <-c.gone:
+			return
+		}
+		if !c.answerInbox() {
+			return
+		}
+	}
+}
+
+// answerInbox takes what is in the inbox, turns it into output and lets the requests behind follow.
+// It reports whether the connection goes on.
+func (c *conn) answerInbox() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clock()
+	// Taken under mu: the reader must not answer a read between the taking and the appending of an
+	// event that the read's view has already seen.
+	var more bool
+	c.events, c.done, more = c.inbox.Take(c.events, c.done)
+	for i := range c.events {
+		c.appendEvent(&c.events[i])
+	}
+	for i := range c.done {
+		c.settle(&c.done[i])
+	}
+	c.advance()
+	if !more {
+		c.ending = true
+	}
+	err := c.flush()
+	if c.ending || err != nil {
+		c.end()
+		return false
+	}
+	c.turn.Broadcast()
+	return true
+}
+
+// end closes a connection that has nothing more to say, from the responder's side. The reader may be
+// blocked in a read: it is woken by a deadline, lingers and closes.
+func (c *conn) end() {
+	c.ending = true
+	c.turn.Broadcast()
+	c.nc.SetReadDeadline(time.Now())
+}
+
+// settle records the outcome of a request that went through the log.
+func (c *conn) settle(d *feed.Completion) {
+	s := c.lane.at(d.Ticket)
+	if s == c.lane.first() {
+		c.answerResult(s, &d.Result)
+		c.lane.leave()
+		return
+	}
+	r := d.Result
+	s.phase, s.result = complete, &r
+}
+
+// advance answers requests from the head of the lane until one must wait for the log.
+func (c *conn) advance() {
+	for s := c.lane.first(); s != nil && !c.ending; s = c.lane.first() {
+		switch s.phase {
+		case awaiting:
+			return
+		case complete:
+			c.answerResult(s, s.result)
+		case refused:
+			c.refuse(s)
+		case deferred:
+			req := *s
+			c.answerNow(&req, req.body)
+		}
+		c.lane.leave()
+		if len(c.out) >= outBytesHigh {
+			if c.flush() != nil {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,260 @@
+package front_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/grovekeeper/grove/internal/codec"
+	"github.com/grovekeeper/grove/internal/wire"
+	"github.com/grovekeeper/grove/server/feed"
+	"github.com/grovekeeper/grove/server/front"
+	"github.com/grovekeeper/grove/server/replica"
+	"github.com/grovekeeper/grove/server/state"
+)
+
+// memoryLog agrees with itself at once: what is proposed is applied, in order, by a goroutine of its
+// own, unless it is held. It is the smallest log under which a front shows all of its behaviour.
+type memoryLog struct {
+	mu    sync.Mutex
+	apply func([]replica.Entry)
+	queue []replica.Entry
+	index uint64 // of the last entry taken
+	done  uint64 // of the last entry applied
+	held  bool
+	wake  sync.Cond
+	reads []func(uint64, error)
+	end   bool
+}
+
+func newMemoryLog() *memoryLog {
+	l := &memoryLog{index: 1, done: 1}
+	l.wake.L = &l.mu
+	return l
+}
+
+func (l *memoryLog) Propose(commands [][]byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range commands {
+		l.index++
+		l.queue = append(l.queue, replica.Entry{Index: l.index, Term: 1, Data: c})
+	}
+	l.wake.Signal()
+	return nil
+}
+
+func (l *memoryLog) ReadIndex(done func(uint64, error)) {
+	l.mu.Lock()
+	index := l.index
+	l.mu.Unlock()
+	done(index, nil)
+}
+
+// hold stops applying, release goes on.
+func (l *memoryLog) hold()    { l.set(true) }
+func (l *memoryLog) release() { l.set(false) }
+
+func (l *memoryLog) set(held bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = held
+	l.wake.Signal()
+}
+
+func (l *memoryLog) run() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for !l.end {
+		if len(l.queue) == 0 || l.held {
+			l.wake.Wait()
+			continue
+		}
+		batch := l.queue
+		l.queue = nil
+		l.mu.Unlock()
+		l.apply(batch)
+		l.mu.Lock()
+		l.done = batch[len(batch)-1].Index
+	}
+}
+
+func (l *memoryLog) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end = true
+	l.wake.Signal()
+}
+
+// house is a front with everything behind it, on loopback.
+type house struct {
+	log   *memoryLog
+	feed  *feed.Feed
+	front *front.Front
+	addr  string
+}
+
+func newHouse(t testing.TB, change func(*front.Config)) *house {
+	t.Helper()
+	h := &house{log: newMemoryLog()}
+	m := state.New()
+	var out state.Outcome
+	m.Apply(1, nil, &out)
+	h.feed = feed.New(feed.Config{
+		Machine: m, Log: h.log, Server: 1, RecentMax: 1000, RecentFrom: 1,
+		InboxBytesMax: 1 << 20, PendingBytesMax: 1 << 20,
+	})
+	h.log.apply = h.feed.Apply
+	h.feed.Begin(1)
+	cfg := front.Config{
+		Feed: h.feed, Log: slog.New(slog.DiscardHandler), FrameBytesMax: wire.MaxFrame, OutstandingMax: 100,
+		HandshakeTimeout: 10 * time.Second, SessionTimeoutMinMs: 4000, SessionTimeoutMaxMs: 40000,
+		Random: func(b []byte) { rand.Read(b) },
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	h.front = front.New(cfg)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.addr = l.Addr().String()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(h.log.run)
+	wg.Go(func() {
+		if err := h.front.Serve(ctx, l); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() {
+		h.feed.Stop()
+		cancel()
+		h.log.stop()
+		wg.Wait()
+	})
+	return h
+}
+
+// client speaks the protocol by hand.
+type client struct {
+	t    testing.TB
+	c    net.Conn
+	r    *bufio.Reader
+	id   int64
+	pass []byte
+	xid  int32
+}
+
+func (h *house) dial(t testing.TB) *client {
+	t.Helper()
+	c, err := net.Dial("tcp", h.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	return &client{t: t, c: c, r: bufio.NewReader(c)}
+}
+
+// open dials and opens a session.
+func (h *house) open(t testing.TB) *client {
+	t.Helper()
+	k := h.dial(t)
+	if r := k.hello(wire.ConnectRequest{TimeoutMs: 10000, Password: make([]byte, 16), HasReadOnly: true}); r.SessionID == 0 {
+		t.Fatal("no session")
+	}
+	return k
+}
+
+func (k *client) hello(m wire.ConnectRequest) wire.ConnectResponse {
+	k.t.Helper()
+	b, mark := wire.BeginFrame(nil)
+	k.write(wire.EndFrame(m.Append(b), mark))
+	r := codec.NewReader(k.frame())
+	var a wire.ConnectResponse
+	a.Decode(&r)
+	if r.Err() != nil {
+		k.t.Fatal(r.Err())
+	}
+	k.id, k.pass = a.SessionID, append([]byte(nil), a.Password...)
+	return a
+}
+
+func (k *client) write(b []byte) {
+	k.t.Helper()
+	if _, err := k.c.Write(b); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+func (k *client) frame() []byte {
+	k.t.Helper()
+	b, err := k.next()
+	if err != nil {
+		k.t.Fatalf("read frame: %v", err)
+	}
+	return b
+}
+
+func (k *client) next() ([]byte, error) {
+	var head [4]byte
+	if _, err := io.ReadFull(k.r, head[:]); err != nil {
+		return nil, err
+	}
+	b := make([]byte, binary.BigEndian.Uint32(head[:]))
+	_, err := io.ReadFull(k.r, b)
+	return b, err
+}
+
+// send writes a request and returns its xid.
+func (k *client) send(op wire.Op, m wire.Record) int32 {
+	k.t.Helper()
+	k.xid++
+	k.write(wire.AppendRequest(nil, k.xid, op, m))
+	return k.xid
+}
+
+// reply is one frame from the server: a reply, or an event if the header's xid says so.
+type reply struct {
+	wire.ReplyHeader
+	body codec.Reader
+}
+
+func (k *client) reply() reply {
+	k.t.Helper()
+	r := codec.NewReader(k.frame())
+	var a reply
+	a.Decode(&r)
+	if r.Err() != nil {
+		k.t.Fatal(r.Err())
+	}
+	a.body = r
+	return a
+}
+
+// call sends a request and returns its reply, which must come next.
+func (k *client) call(op wire.Op, m wire.Record) reply {
+	k.t.Helper()
+	xid := k.send(op, m)
+	a := k.reply()
+	if a.Xid != xid {
+		k.t.Fatalf("%v: reply to %d, want one to %d", op, a.Xid, xid)
+	}
+	return a
+}
+
+var anyone = []wire.ACL{{Perms: 31, Scheme: "world", ID: "anyone"}}
+
+func (k *client) create(path, data string, flags int32) reply {
+	k.t.Helper()
+	return k.call(wire.OpCreate, &wire.CreateRequest{Path: path, Data: []byte(data), ACL: anyone, Flags: flags})
+}

@@ -1,0 +1,75 @@
+package front
+
+import (
+	"github.com/grovekeeper/grove/internal/wire"
+	"github.com/grovekeeper/grove/server/state"
+)
+
+// lane keeps the requests of a connection that cannot be answered yet, in the order they came: it is
+// what makes replies leave in that order. A request enters when it must wait for the log, or when one
+// before it does. Bound: Config.OutstandingMax, kept by the reader.
+type lane struct {
+	slots []slot // a ring; its length is a power of two
+	head  uint64 // ticket of the oldest request
+	tail  uint64 // ticket of the next one to enter
+}
+
+// slot is one request in the lane.
+type slot struct {
+	xid      int32
+	op       wire.Op
+	phase    phase
+	arrived  int64         // ns, monotonic
+	sentence wire.Code     // phase refused: the answer
+	body     []byte        // phase deferred: the request record
+	result   *state.Result // phase complete
+}
+
+// phase is where a request in the lane stands.
+type phase uint8
+
+const (
+	awaiting phase = iota // the log has it
+	complete              // the log has answered; requests before it have not
+	deferred              // a read, or a matter of the connection: done when its turn comes
+	refused               // the answer is known: a code
+)
+
+func (l *lane) empty() bool { return l.head == l.tail }
+func (l *lane) len() int    { return int(l.tail - l.head) }
+
+// enter puts s at the end and returns its ticket.
+func (l *lane) enter(s slot) uint64 {
+	if l.len() == len(l.slots) {
+		l.grow()
+	}
+	t := l.tail
+	l.slots[t&uint64(len(l.slots)-1)] = s
+	l.tail++
+	return t
+}
+
+func (l *lane) grow() {
+	grown := make([]slot, max(4, 2*len(l.slots)))
+	for t := l.head; t < l.tail; t++ {
+		grown[t&uint64(len(grown)-1)] = *l.at(t)
+	}
+	l.slots = grown
+}
+
+// at returns the slot of a ticket in the lane.
+func (l *lane) at(ticket uint64) *slot { return &l.slots[ticket&uint64(len(l.slots)-1)] }
+
+// first returns the oldest request, nil if there is none.
+func (l *lane) first() *slot {
+	if l.empty() {
+		return nil
+	}
+	return l.at(l.head)
+}
+
+// leave removes the oldest request.
+func (l *lane) leave() {
+	*l.at(l.head) = slot{}
+	l.head++
+}
