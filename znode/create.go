@@ -1,9 +1,8 @@
 package znode
 
 import (
-	"fmt"
 	"math"
-	"strings"
+	"strconv"
 )
 
 // Class is the operation a create came by; it decides which flags mean something.
@@ -63,14 +62,14 @@ func (op *Create) mode() (mode, error) {
 }
 
 // Create makes a node and returns it; its path differs from the one asked for if the flags ask
-// for a sequence number. The checks and their order are those of protocol.md 3.3.
+// for a sequence number. The data is copied, the path is kept. The checks and their order are those of protocol.md 3.3.
 func (t *Tree) Create(e *Edit, op Create) (*Node, error) {
 	m, err := op.mode()
 	if err != nil {
 		return nil, err
 	}
 	parentPath, ok := split(op.Path)
-	if !ok {
+	if !ok || len(op.Data) > dataLenMax {
 		return nil, ErrBadArguments
 	}
 	acl, err := FixUp(op.ACL, e.IDs)
@@ -111,7 +110,8 @@ func (parent *Node) successor(path string) (string, error) {
 	if parent.creates == math.MaxInt32 {
 		return "", ErrSequenceExhausted
 	}
-	return fmt.Sprintf("%s%010d", path, parent.creates), nil
+	number := strconv.Itoa(int(parent.creates))
+	return path + "0000000000"[len(number):] + number, nil
 }
 
 // insert makes the node that Create has found nothing against.
@@ -123,7 +123,7 @@ func (t *Tree) insert(e *Edit, kind Kind, path string, parent *Node, acl ACL, op
 	}
 	n.pack(kind, extra, path, op.Data)
 	t.put(n)
-	t.enlist(n, strings.Clone(path))
+	t.enlist(n, path)
 	t.adopted(e, parent)
 	e.changed(Created, path, acl, parent.acl)
 	t.charge(e, path, 1, int64(len(op.Data)))

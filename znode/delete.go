@@ -29,9 +29,7 @@ func (t *Tree) Delete(e *Edit, path string, version int32) error {
 
 // remove takes out a node that has no children.
 func (t *Tree) remove(e *Edit, n, parent *Node, path string) {
-	t.nodes.remove(path)
-	t.bytes -= n.size()
-	t.digest -= n.digest()
+	t.take(n)
 	t.strike(n, path)
 
 	p := *parent

@@ -3,13 +3,17 @@ package znode
 import (
 	"encoding/binary"
 
-	"github.com/cespare/xxhash/v2"
+	"github.com/grovekeeper/grove/internal/codec"
 )
 
-// The stored form of a node. Numbers are varints, since most are small or near each other:
+// The stored form of a node. Numbers are of variable length, since most are small or near each
+// other: mzxid and pzxid are told from czxid, mtime from ctime, and so usually take a byte.
 //
-//	version 1 byte | kind and null flag 1 byte | path | czxid | mzxid | pzxid | ctime | mtime |
-//	node version | aversion | creates | children | [extra] | entries of the access list | data
+//	version 1 | kind<<1 + null 1 | path | czxid, mzxid, pzxid | ctime, mtime |
+//	node version, aversion, creates, children | extra, of ephemeral and TTL nodes |
+//	number of entries, each perms, scheme, id | data, to the end
+//
+// There is no checksum: who stores a node adds one that covers its key as well.
 const encodingVersion = 1
 
 // AppendNode appends the stored form of n to b.
@@ -19,7 +23,7 @@ func AppendNode(b []byte, n *Node) []byte {
 		flags |= 1
 	}
 	b = append(b, encodingVersion, flags)
-	b = appendString(b, n.Path())
+	b = appendText(b, n.Path())
 	for _, v := range [...]int64{
 		int64(n.czxid), int64(n.mzxid - n.czxid), int64(n.pzxid - n.czxid), n.ctime, n.mtime - n.ctime,
 		int64(n.version), int64(n.aversion), int64(n.creates), int64(n.children),
@@ -29,128 +33,89 @@ func AppendNode(b []byte, n *Node) []byte {
 	if extraLen(n.Kind()) != 0 {
 		b = binary.AppendVarint(b, n.extra())
 	}
-	b = binary.AppendUvarint(b, uint64(len(n.acl.rules)))
+	b = codec.AppendUvarint(b, uint64(len(n.acl.rules)))
 	for i := range n.acl.rules {
 		r := &n.acl.rules[i]
 		b = binary.AppendVarint(b, int64(r.Perms))
-		b = appendString(b, r.Scheme)
-		b = appendString(b, r.ID)
+		b = appendText(b, r.Scheme)
+		b = appendText(b, r.ID)
 	}
 	return append(b, n.Data()...)
 }
 
-func appendString(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+func appendText(b []byte, s string) []byte {
+	return append(codec.AppendUvarint(b, uint64(len(s))), s...)
 }
 
 // DecodeNode reads what AppendNode wrote; b is not kept. It returns ErrCorrupt for anything else.
 func DecodeNode(b []byte) (*Node, error) {
-	d := decoder{b: b}
-	version, flags := d.byte(), d.byte()
-	kind := Kind(flags >> 1)
-	if version != encodingVersion || kind > TTL {
-		return nil, ErrCorrupt
-	}
-	path := d.string()
+	d := decoder{codec.NewReader(b)}
+	version, flags := d.Byte(), d.Byte()
+	kind, null := Kind(flags>>1), flags&1 != 0
+	path := d.text()
 	n := new(Node)
 	n.czxid = Zxid(d.varint())
 	n.mzxid = n.czxid + Zxid(d.varint())
 	n.pzxid = n.czxid + Zxid(d.varint())
 	n.ctime = d.varint()
 	n.mtime = n.ctime + d.varint()
-	n.version, n.aversion = d.int32(), d.int32()
-	n.creates, n.children = d.int32(), d.int32()
+	n.version, n.aversion = d.varint32(), d.varint32()
+	n.creates, n.children = d.varint32(), d.varint32()
 	var extra int64
-	if extraLen(kind) != 0 {
+	if kind <= TTL && extraLen(kind) != 0 {
 		extra = d.varint()
 	}
-	n.acl = d.acl()
-	if d.bad || len(d.b) > dataLenMax || flags&1 != 0 && len(d.b) > 0 || ValidPath(path) != nil {
+	entries := d.entries()
+	data := d.Rest()
+	switch {
+	case d.Err() != nil, version != encodingVersion, kind > TTL,
+		ValidPath(path) != nil, n.creates < 0, n.children < 0,
+		len(data) > dataLenMax, null && len(data) > 0:
 		return nil, ErrCorrupt
-	}
-	data := d.b
-	if flags&1 != 0 {
+	case null:
 		data = nil
-	} else if data == nil {
+	case data == nil:
 		data = []byte{}
 	}
+	n.acl = listOf(entries)
 	n.pack(kind, extra, path, data)
 	return n, nil
 }
 
-// decoder reads with a sticky error.
-type decoder struct {
-	b   []byte
-	bad bool
-}
+// decoder adds to the reader what only stored nodes are made of.
+type decoder struct{ codec.Reader }
 
-func (d *decoder) byte() byte {
-	if len(d.b) == 0 {
-		d.bad = true
-		return 0
-	}
-	c := d.b[0]
-	d.b = d.b[1:]
-	return c
-}
-
+// varint reads what binary.AppendVarint wrote: small numbers of either sign are short.
 func (d *decoder) varint() int64 {
-	v, n := binary.Varint(d.b)
-	if n <= 0 {
-		d.bad = true
-		return 0
-	}
-	d.b = d.b[n:]
-	return v
+	u := d.Uvarint()
+	return int64(u>>1) ^ -int64(u&1)
 }
 
-func (d *decoder) int32() int32 {
+func (d *decoder) varint32() int32 {
 	v := d.varint()
-	d.bad = d.bad || int64(int32(v)) != v
+	if v != int64(int32(v)) {
+		d.Fail(ErrCorrupt)
+	}
 	return int32(v)
 }
 
-func (d *decoder) length() int {
-	v, n := binary.Uvarint(d.b)
-	if n <= 0 || v > uint64(len(d.b)-n) {
-		d.bad = true
+// length reads a number of things that take at least each bytes, and fails if they cannot all
+// be there.
+func (d *decoder) length(each int) int {
+	n := d.Uvarint()
+	if n > uint64(d.Len()/each) {
+		d.Fail(ErrCorrupt)
 		return 0
 	}
-	d.b = d.b[n:]
-	return int(v)
+	return int(n)
 }
 
-func (d *decoder) string() string {
-	n := d.length()
-	s := string(d.b[:n])
-	d.b = d.b[n:]
-	return s
-}
+func (d *decoder) text() string { return string(d.Raw(d.length(1))) }
 
-func (d *decoder) acl() ACL {
-	count := d.length()
-	entries := make([]ACE, 0, min(count, 8))
-	for range count {
-		if d.bad {
-			return nil
-		}
-		entries = append(entries, ACE{Perms: d.int32(), Scheme: d.string(), ID: d.string()})
+func (d *decoder) entries() []ACE {
+	entries := make([]ACE, d.length(3))
+	for i := range entries {
+		entries[i] = ACE{Perms: d.varint32(), Scheme: d.text(), ID: d.text()}
 	}
-	return listOf(entries)
-}
-
-// digest hashes everything that is stored of a node. It reads the block, which is most of it,
-// where it lies.
-func (n *Node) digest() uint64 {
-	var b [80]byte
-	for i, v := range [...]uint64{
-		xxhash.Sum64(n.bytes()), n.acl.hash,
-		uint64(n.czxid), uint64(n.mzxid), uint64(n.pzxid), uint64(n.ctime), uint64(n.mtime),
-		uint64(uint32(n.version))<<32 | uint64(uint32(n.aversion)),
-		uint64(uint32(n.creates))<<32 | uint64(uint32(n.children)),
-		uint64(n.pathLen)<<32 | uint64(n.dataLen),
-	} {
-		binary.LittleEndian.PutUint64(b[8*i:], v)
-	}
-	return xxhash.Sum64(b[:])
+	return entries
 }

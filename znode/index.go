@@ -21,9 +21,9 @@ import (
 // first bytes that tell them apart as plain integers (fence.go), and a leaf keeps one byte of a
 // hash per node, so that only the node looked for is touched.
 type index struct {
-	own   *owner
+	own   *owner // of the pages this index has copied or made since it was cloned; nil if none
 	top   *branch
-	count int
+	count int // nodes
 }
 
 // owner tells the pages that may be written in place from those that are shared with a clone.
@@ -51,7 +51,7 @@ const (
 	leafMax = 55 // nodes in a leaf
 	tagsMax = 56 // the same, in whole words
 	leafMin = leafMax / 4
-	fanMax  = 64 // children of a branch
+	fanMax  = 32 // children of a branch
 	fanMin  = fanMax / 4
 )
 
@@ -64,12 +64,17 @@ func newIndex() index {
 // clone returns an index with the same nodes. Neither owns a page any more: the first to
 // write one copies it.
 func (x *index) clone() index {
-	c := *x
-	x.own, c.own = new(owner), new(owner)
-	return c
+	x.own = nil
+	return *x
 }
 
-func (x *index) len() int { return x.count }
+// edit makes the topmost page writable, and x an owner of pages.
+func (x *index) edit() {
+	if x.own == nil {
+		x.own = new(owner)
+	}
+	x.top = x.writable(x.top)
+}
 
 // key is where a path belongs in the order. flat is the same as (parent, name): NUL, which no
 // path contains, sorts before all that names are made of.

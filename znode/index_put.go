@@ -6,7 +6,7 @@ import "slices"
 func (x *index) put(n *Node) *Node {
 	var room [keyRoom + 1]byte
 	k := keyOf(n.Path(), room[:0])
-	x.top = x.writable(x.top)
+	x.edit()
 	old := x.putBelow(x.top, &k, n)
 	if old == nil {
 		x.count++

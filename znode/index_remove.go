@@ -6,7 +6,7 @@ import "slices"
 func (x *index) remove(path string) *Node {
 	var room [keyRoom + 1]byte
 	k := keyOf(path, room[:0])
-	x.top = x.writable(x.top)
+	x.edit()
 	old := x.removeBelow(x.top, &k, path)
 	if old != nil {
 		x.count--

@@ -63,9 +63,9 @@ func (x *index) childrenOf(path string, yield func(*Node) bool) {
 	})
 }
 
-// below yields the descendants of path other than its children: their parents' paths begin
+// deeper yields the descendants of path other than its children: their parents' paths begin
 // with path and a slash, and are neighbours in the order.
-func (x *index) below(path string, yield func(*Node) bool) {
+func (x *index) deeper(path string, yield func(*Node) bool) {
 	prefix := path + "/"
 	from := prefix
 	if path == root {

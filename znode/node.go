@@ -105,7 +105,8 @@ func (n *Node) size() int64 { return int64(n.pathLen) + int64(n.dataLen&dataLenM
 
 // Reapable says whether the node may be removed at now (ms): it has no children, and it is a
 // container that has had some, or its time to live has passed since the last set. A container that
-// never had a child may go unusedMs after its creation; never, if that is 0.
+// never had a child may go when more than unusedMs have passed since the last set; never, if
+// unusedMs is 0.
 func (n *Node) Reapable(now, unusedMs int64) bool {
 	if n.children != 0 {
 		return false

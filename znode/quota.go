@@ -37,6 +37,9 @@ type usage struct {
 // values that are not numbers are not.
 func parseUsage(data []byte) (usage, bool) {
 	u := usage{-1, -1, -1, -1}
+	if data == nil {
+		return u, false
+	}
 	for len(data) > 0 {
 		piece := data
 		if i := bytes.IndexAny(data, ",;"); i >= 0 {
@@ -81,11 +84,11 @@ func (u usage) append(b []byte) []byte {
 
 // quotaOf returns the deepest path with limits at or above path.
 func (t *Tree) quotaOf(path string) (prefix string, ok bool) {
-	if t.quotas.Len() == 0 {
+	if t.quotas.len() == 0 {
 		return "", false
 	}
 	for prefix = path; prefix != root && prefix != ""; prefix, _ = KeyOf(prefix) {
-		if t.quotas.Has(prefix) {
+		if t.quotas.has(prefix) {
 			return prefix, true
 		}
 	}
@@ -105,10 +108,15 @@ func (t *Tree) admit(e *Edit, path string, count, size int64) error {
 	if !ok {
 		return ErrMarshalling
 	}
-	used, ok := t.usageOf(prefix)
-	switch {
-	case !ok:
+	stats := t.Get(quotaRoot + prefix + statsName)
+	if stats == nil {
 		return nil
+	}
+	used, ok := parseUsage(stats.Data())
+	if !ok {
+		used = t.measure(prefix)
+	}
+	switch {
 	case count != 0 && limits.countHard >= 0 && used.count+count > limits.countHard,
 		size != 0 && limits.bytesHard >= 0 && used.bytes+size > limits.bytesHard:
 		return ErrQuotaExceeded
@@ -116,20 +124,8 @@ func (t *Tree) admit(e *Edit, path string, count, size int64) error {
 	return nil
 }
 
-// usageOf returns what the stats of a quota say, counted afresh if they do not parse.
-// ok is false if there are none.
-func (t *Tree) usageOf(prefix string) (u usage, ok bool) {
-	n := t.Get(quotaRoot + prefix + statsName)
-	if n == nil {
-		return usage{}, false
-	}
-	if u, ok := parseUsage(n.Data()); ok {
-		return u, true
-	}
-	return t.measure(prefix), true
-}
-
-// charge accounts for an edit at path that has been made.
+// charge accounts for an edit at path that has been made. Stats that a client has set count on
+// from what it set, as in ZooKeeper; if that does not parse, the usage is measured.
 func (t *Tree) charge(e *Edit, path string, count, size int64) {
 	if count > 0 {
 		if prefix, ok := quotaPrefix(path, statsName); ok {
@@ -140,11 +136,18 @@ func (t *Tree) charge(e *Edit, path string, count, size int64) {
 	if !ok || count == 0 && size == 0 {
 		return
 	}
-	if u, ok := t.usageOf(prefix); ok {
+	stats := t.Get(quotaRoot + prefix + statsName)
+	if stats == nil {
+		return
+	}
+	u, ok := parseUsage(stats.Data())
+	if ok {
 		u.count += count
 		u.bytes += size
-		t.record(e, prefix, u)
+	} else {
+		u = t.measure(prefix)
 	}
+	t.record(e, prefix, u)
 }
 
 // record writes usage in place: neither version nor time nor zxid of the stats node move.
@@ -165,7 +168,7 @@ func (t *Tree) measure(prefix string) usage {
 	}
 	if n := t.Get(prefix); n != nil {
 		add(n)
-		t.descendants(prefix, add)
+		t.below(prefix, add)
 	}
 	return u
 }

@@ -1,7 +1,7 @@
 package znode
 
 // Reap removes the container or TTL node at path that was created at czxid, if at e.Time the
-// verdict still holds: see Node.Reapable. Otherwise it returns ErrNotReapable.
+// verdict still holds: see Node.Reapable for unusedMs. Otherwise it returns ErrNotReapable.
 func (t *Tree) Reap(e *Edit, path string, czxid Zxid, unusedMs int64) error {
 	n := t.Get(path)
 	if n == nil || n.czxid != czxid || !n.Reapable(e.Time, unusedMs) {

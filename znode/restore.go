@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// Restore stores a node that was read back. It is for loading alone: nodes must come in the
-// order of Walk, so that parents come first, into a tree that nobody has edited.
+// Restore stores a node that was read back and now belongs to the tree. It is for loading
+// alone: a node must come after its parent, as in the order of Walk, into a tree that nobody
+// has edited. What New built in is replaced by what was stored.
 func (t *Tree) Restore(n *Node) error {
 	path := n.Path()
-	parent, _ := KeyOf(path)
-	if path != root && t.Get(parent) == nil {
+	if parent, _ := KeyOf(path); parent != "" && t.Get(parent) == nil {
 		return fmt.Errorf("restore %s: parent: %w", path, ErrNoNode)
 	}
 	n.acl = t.share(n.acl)

@@ -5,41 +5,39 @@
 // The package has no clock, lock, goroutine or logger and never looks at sessions or watches.
 package znode
 
-import (
-	"github.com/google/btree"
-)
+import "github.com/google/btree"
 
 // Tree is one state of all nodes. Readers of a tree that is not being edited may be many at
 // once; an edit needs the tree to itself, but not its clones.
 type Tree struct {
 	nodes  index
 	bytes  int64  // of paths and data
-	digest uint64 // sum of the digests of all nodes
+	digest uint64 // of all nodes: see digest.go
 
-	// What can be found from the nodes, kept at hand.
-	ephemerals *btree.BTreeG[ephemeral]
-	reapable   *btree.BTreeG[string] // paths of container and TTL nodes
-	quotas     *btree.BTreeG[string] // paths with limits
+	// What could be found from the nodes, kept at hand.
+	ephemerals sorted[ephemeral]
+	reapable   sorted[string] // paths of container and TTL nodes
+	quotas     sorted[string] // paths with limits
 
-	shared [sharedACLs]ACL // recently used lists, by hash
+	lists [listsKept]ACL // lists met lately, by hash
 }
 
-const (
-	sharedACLs = 16
-	degree     = 32 // of the side indexes, which are small
-)
+// listsKept bounds how many lists a tree remembers so as to share them. Neighbours tend to have
+// equal lists; a miss costs memory and nothing else.
+const listsKept = 16
 
-// ephemeral is an entry of the index of ephemeral nodes by owner.
-type ephemeral struct {
-	owner int64
-	path  string
-}
+const configPath = "/zookeeper/config"
 
-func (a ephemeral) less(b ephemeral) bool {
-	if a.owner != b.owner {
-		return a.owner < b.owner
+// builtins are the nodes that are always there.
+var builtins = [...]string{root, "/zookeeper", quotaRoot, configPath}
+
+func builtin(path string) bool {
+	for _, b := range builtins {
+		if path == b {
+			return true
+		}
 	}
-	return a.path < b.path
+	return false
 }
 
 // New returns a tree with the built-in nodes: "/", "/zookeeper", "/zookeeper/quota" and
@@ -48,9 +46,9 @@ func (a ephemeral) less(b ephemeral) bool {
 func New() *Tree {
 	t := &Tree{
 		nodes:      newIndex(),
-		ephemerals: btree.NewG(degree, ephemeral.less),
-		reapable:   btree.NewG(degree, btree.Less[string]()),
-		quotas:     btree.NewG(degree, btree.Less[string]()),
+		ephemerals: sorted[ephemeral]{less: ephemeral.less},
+		reapable:   sorted[string]{less: btree.Less[string]()},
+		quotas:     sorted[string]{less: btree.Less[string]()},
 	}
 	for _, path := range builtins {
 		n := &Node{acl: openACL}
@@ -68,36 +66,22 @@ func New() *Tree {
 	return t
 }
 
-const configPath = "/zookeeper/config"
-
-// builtins are the nodes that are always there.
-var builtins = [...]string{root, "/zookeeper", quotaRoot, configPath}
-
-func builtin(path string) bool {
-	for _, b := range builtins {
-		if path == b {
-			return true
-		}
-	}
-	return false
-}
-
 // Clone returns a tree with the same nodes in constant time. From then on both can be edited
 // without the other noticing. Clone itself counts as an edit of t.
 func (t *Tree) Clone() *Tree {
 	c := *t
 	c.nodes = t.nodes.clone()
-	c.ephemerals = t.ephemerals.Clone()
-	c.reapable = t.reapable.Clone()
-	c.quotas = t.quotas.Clone()
+	c.ephemerals = t.ephemerals.clone()
+	c.reapable = t.reapable.clone()
+	c.quotas = t.quotas.clone()
 	return &c
 }
 
-// Get returns the node at path, or nil. It does not allocate.
+// Get returns the node at path, or nil. It does not allocate for paths of up to 255 bytes.
 func (t *Tree) Get(path string) *Node { return t.nodes.get(path) }
 
 // Len returns the number of nodes, the built-in ones included.
-func (t *Tree) Len() int { return t.nodes.len() }
+func (t *Tree) Len() int { return t.nodes.count }
 
 // Bytes returns the sum of the lengths of all paths and data.
 func (t *Tree) Bytes() int64 { return t.bytes }
@@ -106,93 +90,62 @@ func (t *Tree) Bytes() int64 { return t.bytes }
 // be, and that others almost surely do not.
 func (t *Tree) Digest() uint64 { return t.digest }
 
-// EphemeralCount returns the number of ephemeral nodes.
-func (t *Tree) EphemeralCount() int { return t.ephemerals.Len() }
+// Walk yields all nodes in the order of their keys: by parent, then by name. So a node comes
+// after its parent.
+func (t *Tree) Walk(yield func(*Node) bool) { t.nodes.walk(yield) }
 
 // Children yields the children of the node at path in the order of their names.
 func (t *Tree) Children(path string, yield func(*Node) bool) { t.nodes.childrenOf(path, yield) }
 
 // CountBelow returns the number of nodes below path, at any depth.
 func (t *Tree) CountBelow(path string) int {
+	if path == root {
+		return t.Len() - 1
+	}
 	count := 0
-	t.descendants(path, func(*Node) bool { count++; return true })
+	t.below(path, func(*Node) bool { count++; return true })
 	return count
 }
 
-// descendants yields the nodes below path at any depth, children first.
-func (t *Tree) descendants(path string, yield func(*Node) bool) {
+// below yields the nodes below path at any depth, children first.
+func (t *Tree) below(path string, yield func(*Node) bool) {
 	more := true
 	t.nodes.childrenOf(path, func(n *Node) bool { more = yield(n); return more })
 	if more {
-		t.nodes.below(path, yield)
+		t.nodes.deeper(path, yield)
 	}
-}
-
-// Walk yields all nodes in the order of their keys: by parent, then by name.
-func (t *Tree) Walk(yield func(*Node) bool) { t.nodes.walk(yield) }
-
-// Ephemerals yields the paths of the ephemeral nodes of a session, sorted.
-func (t *Tree) Ephemerals(owner int64, yield func(path string) bool) {
-	t.ephemerals.AscendGreaterOrEqual(ephemeral{owner: owner}, func(e ephemeral) bool {
-		return e.owner == owner && yield(e.path)
-	})
-}
-
-// Owners yields the sessions that own ephemeral nodes with the paths of those, sorted.
-func (t *Tree) Owners(yield func(owner int64, path string) bool) {
-	t.ephemerals.Ascend(func(e ephemeral) bool { return yield(e.owner, e.path) })
-}
-
-// Reapable yields the container and TTL nodes, by path. Ask Node.Reapable which are due.
-func (t *Tree) Reapable(yield func(*Node) bool) {
-	t.reapable.Ascend(func(path string) bool { return yield(t.Get(path)) })
 }
 
 // put stores n in place of its namesake, if any, and keeps the sums.
 func (t *Tree) put(n *Node) {
-	if old := t.nodes.put(n); old != nil {
+	old := t.nodes.put(n)
+	if old != nil {
+		t.digest -= old.statDigest()
+	}
+	t.digest += n.statDigest()
+	if old != nil && old.block == n.block {
+		return
+	}
+	if old != nil {
+		t.digest -= old.contentDigest()
 		t.bytes -= old.size()
-		t.digest -= old.digest()
 	}
+	t.digest += n.contentDigest()
 	t.bytes += n.size()
-	t.digest += n.digest()
 }
 
-// enlist adds a node that is new to the indexes beside the tree.
-func (t *Tree) enlist(n *Node, path string) {
-	switch n.Kind() {
-	case Ephemeral:
-		t.ephemerals.ReplaceOrInsert(ephemeral{n.extra(), path})
-	case Container, TTL:
-		t.reapable.ReplaceOrInsert(path)
-	}
-	if prefix, ok := quotaPrefix(path, limitsName); ok {
-		t.quotas.ReplaceOrInsert(prefix)
-	}
-}
-
-// strike takes a node that is gone out of the indexes beside the tree.
-func (t *Tree) strike(n *Node, path string) {
-	switch n.Kind() {
-	case Ephemeral:
-		t.ephemerals.Delete(ephemeral{n.extra(), path})
-	case Container, TTL:
-		t.reapable.Delete(path)
-	}
-	if prefix, ok := quotaPrefix(path, limitsName); ok {
-		t.quotas.Delete(prefix)
-	}
+// take removes a node and keeps the sums.
+func (t *Tree) take(n *Node) {
+	t.nodes.remove(n.Path())
+	t.digest -= n.statDigest() + n.contentDigest()
+	t.bytes -= n.size()
 }
 
 // share returns a list equal to acl, preferably one that other nodes use already.
 func (t *Tree) share(acl ACL) ACL {
-	slot := &t.shared[acl.hash%sharedACLs]
-	if *slot != nil && acl.equal(*slot) {
-		return *slot
+	kept := &t.lists[acl.hash%listsKept]
+	if !acl.equal(*kept) {
+		*kept = acl
 	}
-	*slot = acl
-	return acl
+	return *kept
 }
-
-// size is what the node counts for in Bytes.
-func (n *Node) size() int64 { return int64(n.pathLen) + int64(n.dataLen&dataLenMax) }
