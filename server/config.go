@@ -31,16 +31,16 @@ type Config struct {
 	AdminAddr string
 
 	// TickMs is the length of a tick: the width of an expiry bucket and the unit of the
-	// session time-outs below. Zero means 2000. From 10 to 60000.
+	// session time-outs below. Zero means 2000. From 10 to one hour.
 	TickMs int
 
 	// SessionTimeoutMinMs and SessionTimeoutMaxMs bound what a client may be granted.
-	// Zero means 2 and 20 ticks. The shortest may not exceed the longest, nor that one day.
+	// Zero means 2 and 20 ticks. The shortest may not exceed the longest.
 	SessionTimeoutMinMs int
 	SessionTimeoutMaxMs int
 
 	// HandshakeTimeoutMs is how long a connection may live without having sent a connect
-	// request. Zero means 10000. From 100 to 600000.
+	// request. Zero means 10000. At most one day.
 	HandshakeTimeoutMs int
 
 	// ConnectionsPerAddressMax and ConnectionsMax bound the client connections of one remote
@@ -50,7 +50,7 @@ type Config struct {
 	ConnectionsMax           int
 
 	// FrameBytesMax is the longest request frame accepted; a longer one closes its connection.
-	// Zero means 1048575 (0xFFFFF). From 1024 to 64 MiB.
+	// Zero means 1048575 (0xFFFFF). From 1024 to 256 MiB.
 	FrameBytesMax int
 
 	// OutstandingMax is how many requests of one connection may be unanswered. When it is
@@ -81,7 +81,7 @@ type Config struct {
 	SuperDigest string
 
 	// ContainerCheckMs is how often empty containers and overdue TTL nodes are looked for.
-	// Zero means 60000. From 10 to one day.
+	// Zero means 60000. At most one day.
 	ContainerCheckMs int
 
 	// ContainersPerMinute bounds how many of them are removed in a minute. Zero means 10000.
@@ -92,7 +92,7 @@ type Config struct {
 	ContainerNeverUsedMs int
 
 	// CheckpointEvery is how many log entries are applied between two checkpoints, and so
-	// about the most a restart replays. Zero means 100000. At least 100.
+	// about the most a restart replays. Zero means 100000.
 	CheckpointEvery int
 
 	// LogRetain is how many log entries below the checkpoint are kept for followers that are
@@ -205,20 +205,20 @@ const maxInt = int(^uint32(0) >> 1) // 2147483647: the most that the wire and zo
 // bounds lists every number of the configuration once.
 func (c Config) bounds() []bound {
 	return []bound{
-		{"TickMs", c.TickMs, 10, 60_000},
-		{"SessionTimeoutMaxMs", c.SessionTimeoutMaxMs, 1, dayMs}, // first: it bounds the next
+		{"TickMs", c.TickMs, 10, dayMs / 24},
+		{"SessionTimeoutMaxMs", c.SessionTimeoutMaxMs, 1, maxInt}, // first: it bounds the next
 		{"SessionTimeoutMinMs", c.SessionTimeoutMinMs, 1, c.SessionTimeoutMaxMs},
-		{"HandshakeTimeoutMs", c.HandshakeTimeoutMs, 100, 600_000},
+		{"HandshakeTimeoutMs", c.HandshakeTimeoutMs, 1, dayMs},
 		{"ConnectionsPerAddressMax", c.ConnectionsPerAddressMax, 0, maxInt},
 		{"ConnectionsMax", c.ConnectionsMax, 0, maxInt},
-		{"FrameBytesMax", c.FrameBytesMax, 1024, 64 << 20},
-		{"OutstandingMax", c.OutstandingMax, 1, 1_000_000},
+		{"FrameBytesMax", c.FrameBytesMax, 1024, 256 << 20},
+		{"OutstandingMax", c.OutstandingMax, 1, maxInt},
 		{"InboxBytesMax", c.InboxBytesMax, 64 << 10, maxInt},
 		{"RecentChangesMax", c.RecentChangesMax, 1, 100_000_000},
-		{"ContainerCheckMs", c.ContainerCheckMs, 10, dayMs},
+		{"ContainerCheckMs", c.ContainerCheckMs, 1, dayMs},
 		{"ContainersPerMinute", c.ContainersPerMinute, 1, maxInt},
 		{"ContainerNeverUsedMs", c.ContainerNeverUsedMs, 0, maxInt},
-		{"CheckpointEvery", c.CheckpointEvery, 100, maxInt},
+		{"CheckpointEvery", c.CheckpointEvery, 1, maxInt},
 		{"LogRetain", c.LogRetain, -1, maxInt},
 	}
 }

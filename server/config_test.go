@@ -46,14 +46,14 @@ func TestValidateNamesFieldAndLimit(t *testing.T) {
 		{func(c *Config) { c.ClientAddrs = []string{"localhost"} }, `ClientAddrs is "localhost": must be host:port`},
 		{func(c *Config) { c.ClientAddrs = []string{":2181", ":70000"} }, `ClientAddrs is ":70000": must be host:port`},
 		{func(c *Config) { c.AdminAddr = "8080" }, `AdminAddr is "8080": must be host:port`},
-		{func(c *Config) { c.TickMs = 9 }, "TickMs is 9: must be from 10 to 60000"},
+		{func(c *Config) { c.TickMs = 9 }, "TickMs is 9: must be from 10 to 3600000"},
 		{func(c *Config) { c.SessionTimeoutMinMs = 50_000 }, "SessionTimeoutMinMs is 50000: must be from 1 to 40000"},
-		{func(c *Config) { c.SessionTimeoutMaxMs = -5 }, "SessionTimeoutMaxMs is -5: must be from 1 to 86400000"},
-		{func(c *Config) { c.FrameBytesMax = 1 }, "FrameBytesMax is 1: must be from 1024 to 67108864"},
+		{func(c *Config) { c.SessionTimeoutMaxMs = -5 }, "SessionTimeoutMaxMs is -5: must be from 1 to 2147483647"},
+		{func(c *Config) { c.FrameBytesMax = 1 }, "FrameBytesMax is 1: must be from 1024 to 268435456"},
 		{func(c *Config) { c.ConnectionsMax = -1 }, "ConnectionsMax is -1: must be from 0 to 2147483647"},
 		{func(c *Config) { c.FourLetterWords = []string{"rouk"} }, `FourLetterWords is "rouk": must be * or one of conf, cons,`},
 		{func(c *Config) { c.SuperDigest = "super" }, `SuperDigest is malformed: must be user:base64(sha1(user:password))`},
-		{func(c *Config) { c.CheckpointEvery = 1 }, "CheckpointEvery is 1: must be from 100 to 2147483647"},
+		{func(c *Config) { c.CheckpointEvery = -1 }, "CheckpointEvery is -1: must be from 1 to 2147483647"},
 	} {
 		c := valid()
 		test.spoil(&c)

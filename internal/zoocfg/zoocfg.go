@@ -27,6 +27,7 @@ type File struct {
 	Admin      Admin
 	Security   Security
 
+	Keys    int      // how many keys the file has, known or not
 	Members []Member // server.N lines, by N
 	Ignored []Remark // known keys without effect here, in the order of the file
 	Unknown []Remark // keys neither of us knows, in the order of the file
@@ -113,6 +114,7 @@ func Parse(text []byte) (*File, error) {
 		return nil, err
 	}
 	f := &File{
+		Keys:     len(properties),
 		TickTime: 3000,
 		Limits: Limits{
 			MaxClientCnxns: 60, GlobalOutstandingLimit: 1000, JuteMaxBuffer: 0xFFFFF,

@@ -34,6 +34,7 @@ func TestASampleFile(t *testing.T) {
 	f := parse(t, sample)
 	want := parse(t, "")
 	want.TickTime, want.DataDir, want.ClientPort = 2000, "/var/lib/zookeeper", 2181
+	want.Keys = 7
 	want.Ignored = []Remark{
 		{Key: "initLimit", Line: 3, Why: raft},
 		{Key: "syncLimit", Line: 4, Why: raft},
@@ -91,7 +92,7 @@ zookeeper.DigestAuthenticationProvider.superDigest=super:D/InIHSb7yEEbrWz8b9l71R
 enforceQuota=true
 `)
 	want := &File{
-		DataDir: "/data", DynamicConfigFile: "/etc/zoo.dynamic", ClientPort: 2182, ClientPortAddress: "10.0.0.1",
+		Keys: 23, DataDir: "/data", DynamicConfigFile: "/etc/zoo.dynamic", ClientPort: 2182, ClientPortAddress: "10.0.0.1",
 		TickTime: 500, MinSessionTimeout: 1000, MaxSessionTimeout: 9000,
 		Limits: Limits{
 			MaxCnxns: 7, GlobalOutstandingLimit: 8, JuteMaxBuffer: 0x3fffff, SessionlessTimeout: 9, SnapCount: 10,

@@ -1,0 +1,260 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/grovekeeper/grove/server"
+)
+
+// settings are everything that serve can be told.
+type settings struct {
+	server.Config
+	LogFormat string // text or json
+	LogLevel  string // a key of levels
+
+	origin      map[string]string // field to where its value was given, as a person would look for it
+	ineffective []any             // attributes of the warning about the file; none if there is none
+}
+
+var levels = map[string]slog.Level{
+	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+}
+
+// row is one setting: --tick-ms on the command line, GROVE_TICK_MS in the environment, tick_ms in
+// the file, TickMs in server.Config.
+type row struct {
+	name     string
+	field    string
+	into     any // *int, *string, *bool or *[]string
+	category string
+	usage    string
+}
+
+func (r row) env() string { return "GROVE_" + strings.ToUpper(strings.ReplaceAll(r.name, "-", "_")) }
+func (r row) key() string { return strings.ReplaceAll(r.name, "-", "_") }
+
+const (
+	where   = "Where"
+	limits  = "Limits"
+	timing  = "Time"
+	access  = "Access"
+	storage = "Storage"
+	logging = "Logging"
+)
+
+// rows lists every setting once. Flags, environment, file and help all come from here.
+func (s *settings) rows() []row {
+	return []row{
+		{"dir", "Dir", &s.Dir, where, "directory of log and checkpoint"},
+		{"client-addrs", "ClientAddrs", &s.ClientAddrs, where, "host:port for clients; several with commas"},
+		{"admin-addr", "AdminAddr", &s.AdminAddr, where,
+			"host:port of health, metrics and /commands over HTTP, without a password; empty for none"},
+
+		{"tick-ms", "TickMs", &s.TickMs, timing, "length of a tick"},
+		{"session-timeout-min-ms", "SessionTimeoutMinMs", &s.SessionTimeoutMinMs, timing,
+			"shortest time-out granted; 0 for 2 ticks"},
+		{"session-timeout-max-ms", "SessionTimeoutMaxMs", &s.SessionTimeoutMaxMs, timing,
+			"longest time-out granted; 0 for 20 ticks"},
+		{"handshake-timeout-ms", "HandshakeTimeoutMs", &s.HandshakeTimeoutMs, timing,
+			"how long a connection may say nothing"},
+
+		{"connections-per-address-max", "ConnectionsPerAddressMax", &s.ConnectionsPerAddressMax, limits,
+			"connections of one remote address; 0 for any number"},
+		{"connections-max", "ConnectionsMax", &s.ConnectionsMax, limits, "connections; 0 for any number"},
+		{"frame-bytes-max", "FrameBytesMax", &s.FrameBytesMax, limits, "longest request, as jute.maxbuffer"},
+		{"outstanding-max", "OutstandingMax", &s.OutstandingMax, limits, "unanswered requests of one connection"},
+		{"inbox-bytes-max", "InboxBytesMax", &s.InboxBytesMax, limits, "what may wait for one slow reader"},
+		{"recent-changes-max", "RecentChangesMax", &s.RecentChangesMax, limits,
+			"changes kept for clients that reconnect"},
+
+		{"four-letter-words", "FourLetterWords", &s.FourLetterWords, access, "words answered, with commas; * for all"},
+		{"enforce-quota", "EnforceQuota", &s.EnforceQuota, access, "refuse writes beyond a quota"},
+		{"skip-acl", "SkipACL", &s.SkipACL, access, "let everybody do everything"},
+		{"super-digest", "SuperDigest", &s.SuperDigest, access,
+			"user:base64(sha1(user:password)) of who may do everything; better given by file or environment"},
+
+		{"checkpoint-every", "CheckpointEvery", &s.CheckpointEvery, storage, "log entries between checkpoints"},
+		{"log-retain", "LogRetain", &s.LogRetain, storage, "log entries kept below a checkpoint; -1 for none"},
+		{"container-check-ms", "ContainerCheckMs", &s.ContainerCheckMs, storage,
+			"between looks for empty containers and overdue TTL nodes"},
+		{"containers-per-minute", "ContainersPerMinute", &s.ContainersPerMinute, storage, "of them removed at most"},
+		{"container-never-used-ms", "ContainerNeverUsedMs", &s.ContainerNeverUsedMs, storage,
+			"after which an unused container is removed too; 0 for never"},
+
+		{"log-format", "LogFormat", &s.LogFormat, logging, "text or json"},
+		{"log-level", "LogLevel", &s.LogLevel, logging, "debug, info, warn or error"},
+	}
+}
+
+// defaults are the settings of a server that is told nothing.
+func defaults() settings {
+	return settings{
+		Config:    server.Config{Dir: "grove-data", ConnectionsPerAddressMax: 60, EnforceQuota: true},
+		LogFormat: "text", LogLevel: "info", origin: map[string]string{},
+	}
+}
+
+// inputs are where settings come from, weakest last.
+type inputs struct {
+	flags map[string]string // by name, those that were given
+	env   func(string) (string, bool)
+	read  func(file string) ([]byte, error)
+}
+
+const configName = "config"
+
+// gather takes every setting from its strongest source and holds the whole to its limits.
+func gather(in inputs) (settings, error) {
+	s := defaults()
+	file, ok := in.flags[configName]
+	if !ok {
+		file, _ = in.env("GROVE_CONFIG")
+	}
+	if file != "" {
+		if err := s.takeFile(file, in.read); err != nil {
+			return settings{}, err
+		}
+	}
+	for _, r := range s.rows() {
+		if text, ok := in.env(r.env()); ok {
+			if err := s.take(r, text, r.env()); err != nil {
+				return settings{}, err
+			}
+		}
+		if text, ok := in.flags[r.name]; ok {
+			if err := s.take(r, text, "--"+r.name); err != nil {
+				return settings{}, err
+			}
+		}
+	}
+	s.Config = s.Config.Complete()
+	return s, s.validate()
+}
+
+func (s *settings) take(r row, text, origin string) error {
+	if err := parseInto(r.into, text); err != nil {
+		return usageError(fmt.Sprintf("%s is %q: must be %v", origin, text, err))
+	}
+	s.origin[r.field] = origin
+	return nil
+}
+
+// parseInto reads text as whatever into points to. The error completes "must be".
+func parseInto(into any, text string) error {
+	switch into := into.(type) {
+	case *string:
+		*into = text
+	case *int:
+		v, err := strconv.Atoi(text)
+		if err != nil {
+			return errors.New("a whole number")
+		}
+		*into = v
+	case *bool:
+		v, err := strconv.ParseBool(text)
+		if err != nil {
+			return errors.New("true or false")
+		}
+		*into = v
+	case *[]string:
+		*into = []string{}
+		for part := range strings.SplitSeq(text, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				*into = append(*into, part)
+			}
+		}
+	default:
+		panic(fmt.Sprintf("a setting of type %T", into))
+	}
+	return nil
+}
+
+// validate names what is wrong as the operator gave it, not as the code calls it.
+func (s settings) validate() error {
+	if _, ok := levels[s.LogLevel]; !ok {
+		return s.wrong("LogLevel", strconv.Quote(s.LogLevel), "debug, info, warn or error")
+	}
+	if s.LogFormat != "text" && s.LogFormat != "json" {
+		return s.wrong("LogFormat", strconv.Quote(s.LogFormat), "text or json")
+	}
+	err := s.Config.Validate()
+	var detail *server.ConfigError
+	if errors.As(err, &detail) {
+		return s.wrong(detail.Field, detail.Value, detail.Limit)
+	}
+	return err
+}
+
+func (s settings) wrong(field, value, limit string) error {
+	origin := s.origin[field]
+	for _, r := range s.rows() {
+		if r.field == field && origin == "" {
+			origin = "--" + r.name
+		}
+	}
+	return usageError(fmt.Sprintf("%s is %s: must be %s", origin, value, limit))
+}
+
+// flags are the settings on the command line, each with its default and its name in the environment.
+func flags() []cli.Flag {
+	s := defaults()
+	s.Config = s.Config.Complete()
+	s.SessionTimeoutMinMs, s.SessionTimeoutMaxMs = 0, 0 // these follow the tick
+	list := []cli.Flag{&cli.GenericFlag{
+		Name: configName, Category: where, Value: &argument{},
+		Usage: "a file of settings: Grove's own in .toml, or a zoo.cfg [$GROVE_CONFIG]",
+	}}
+	for _, r := range s.rows() {
+		_, isBool := r.into.(*bool)
+		list = append(list, &cli.GenericFlag{
+			Name: r.name, Category: r.category, Value: &argument{isBool: isBool},
+			Usage: fmt.Sprintf("%s [$%s]", r.usage, r.env()), DefaultText: shown(r.into),
+		})
+	}
+	return list
+}
+
+// argument is the text of one flag. Bool flags need no value.
+type argument struct {
+	text   string
+	isBool bool
+}
+
+func (a *argument) Set(text string) error { a.text = text; return nil }
+func (a *argument) String() string        { return a.text }
+func (a *argument) IsBoolFlag() bool      { return a.isBool }
+
+// given returns the flags that are on the command line.
+func given(c *cli.Context) map[string]string {
+	texts := map[string]string{}
+	for _, name := range c.LocalFlagNames() {
+		if a, ok := c.Generic(name).(*argument); ok {
+			texts[name] = a.text
+		}
+	}
+	return texts
+}
+
+// shown is a default as help prints it.
+func shown(value any) string {
+	switch v := value.(type) {
+	case *string:
+		if *v == "" {
+			return "none"
+		}
+		return *v
+	case *[]string:
+		return strings.Join(*v, ",")
+	case *int:
+		return strconv.Itoa(*v)
+	case *bool:
+		return strconv.FormatBool(*v)
+	}
+	panic(fmt.Sprintf("a setting of type %T", value))
+}
