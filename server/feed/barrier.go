@@ -15,9 +15,9 @@ type barrier struct {
 // Sync completes the ticket once this server has applied everything that was acknowledged, by any
 // server, before the call. A quorum confirms what that is.
 func (f *Feed) Sync(in *Inbox, ticket uint64) {
-	f.cfg.Log.ReadIndex(func(index uint64, err error) {
+	err := f.cfg.Log.ReadIndex(func(index uint64, err error) {
 		if err != nil {
-			in.end() // no quorum confirms any more: the client finds a server that has one
+			in.end()
 			return
 		}
 		b := barrier{in, ticket, znode.Zxid(index)}
@@ -32,6 +32,9 @@ func (f *Feed) Sync(in *Inbox, ticket uint64) {
 			in.signal()
 		}
 	})
+	if err != nil {
+		in.end() // nobody confirms any more, or too many ask: the client tries again, perhaps elsewhere
+	}
 }
 
 // dueBarriers removes and returns the barriers at or below zxid. The caller holds mu.

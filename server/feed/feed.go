@@ -21,11 +21,11 @@ import (
 // Log is the replicated log as the feed needs it.
 type Log interface {
 	// Propose hands commands over without waiting: they are appended in the order of the calls, and
-	// their outcome arrives through Apply, or never, if the server stops.
+	// their outcome arrives through Apply, or never, if the server stops. The log keeps the slice.
 	Propose(commands [][]byte) error
 	// ReadIndex reports, once a quorum has confirmed it, an index at or above everything that was
-	// acknowledged before the call. done must not block.
-	ReadIndex(done func(index uint64, err error))
+	// acknowledged before the call. done must not block. If it returns an error, done is not called.
+	ReadIndex(done func(index uint64, err error)) error
 }
 
 // Config is what a feed stands on. Every field is required but Recent and the two flags.

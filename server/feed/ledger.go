@@ -24,7 +24,6 @@ type ledger struct {
 	bound   int
 	stopped bool
 	taken   []owner // the applier's copy of what it took last
-	scratch [][]byte
 }
 
 // owner says who waits for a command: nobody, if in is nil.
@@ -63,15 +62,12 @@ func (f *Feed) Submit(in *Inbox, commands []Submission) error {
 		return ErrStopped
 	}
 	// Stamping and proposing under one lock keeps the order of the numbers the order of the log.
-	batch := l.scratch[:0]
+	batch := make([][]byte, 0, len(commands)) // the log keeps it
 	for i := range commands {
 		state.PatchSeq(commands[i].Command, l.seq+uint64(i)+1)
 		batch = append(batch, commands[i].Command)
 	}
-	err := f.cfg.Log.Propose(batch)
-	clear(batch)
-	l.scratch = batch[:0]
-	if err != nil {
+	if err := f.cfg.Log.Propose(batch); err != nil {
 		return err
 	}
 	l.seq += uint64(len(commands))

@@ -51,11 +51,12 @@ func (l *memoryLog) Propose(commands [][]byte) error {
 	return nil
 }
 
-func (l *memoryLog) ReadIndex(done func(uint64, error)) {
+func (l *memoryLog) ReadIndex(done func(uint64, error)) error {
 	l.mu.Lock()
 	index := l.index
 	l.mu.Unlock()
 	done(index, nil)
+	return nil
 }
 
 // hold stops applying, release goes on.
