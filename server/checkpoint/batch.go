@@ -66,8 +66,8 @@ func (t *batch) raw(b bucket, key, payload []byte) {
 	t.add(b, from, mid, false)
 }
 
-// yieldEvery is how many records are put before other goroutines get a turn. A put costs a
-// microsecond or two, ten if its page is not in memory.
+// yieldEvery is how many records are put before other goroutines get a turn: a put costs a
+// microsecond or two, and more if its page has to be read.
 const yieldEvery = 16
 
 // write puts the batch into its buckets, or into the ones where records wait for their place.

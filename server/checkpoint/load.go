@@ -133,10 +133,13 @@ func (l *loader) overlaid(b bucket, visit func(bucket, record) error) error {
 				return err
 			}
 		}
-		if len(waiting) > 0 && bytes.Equal(waiting[0].key, r.key) {
-			return next()
+		if len(waiting) == 0 || !bytes.Equal(waiting[0].key, r.key) {
+			return visit(b, r)
 		}
-		return visit(b, r)
+		if _, ok, err := l.payload(b, r); !ok { // it will be replaced, but it is in the file
+			return err
+		}
+		return next()
 	})
 	for err == nil && len(waiting) > 0 {
 		err = next()
