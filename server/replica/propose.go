@@ -1,0 +1,115 @@
+package replica
+
+import (
+	pb "go.etcd.io/raft/v3/raftpb"
+)
+
+// The most that one step gives to Raft: enough that a step's cost does not show, little enough that a tick
+// or a message does not wait for long.
+const (
+	stepEntries = 4096
+	stepBytes   = 4 << 20
+)
+
+// proposals are the payloads on their way into the log, in order: held, then in flight. Held are those
+// that Raft cannot have yet, because this member does not lead, because enough are in flight, or
+// because the log is busy and they may as well gather.
+type proposals struct {
+	held    [][]byte
+	flight  int  // bytes given to Raft and not yet applied; bound: Limits.InflightBytes
+	writing int  // appends with entries issued and not yet durable; bound: Limits.Appends
+	refused bool // Raft would not take any; asked again when time, leader or applied moved
+
+	message pb.Message  // the one MsgProp; Raft keeps neither it nor what hangs on it
+	slab    []pb.Entry  // the entries of message: Raft clones what it takes
+	refs    []*pb.Entry // pointers into slab
+}
+
+// Propose takes payloads to be agreed on, in order, after those taken before. They are given to Raft as
+// soon as this member leads and its window is open, which may be never: what is held when a Core
+// is dropped was not proposed. Bounding what is held is the caller's: see Wants.
+func (c *Core) Propose(payloads [][]byte) {
+	if len(c.props.held) == 0 {
+		c.props.held = payloads // the common case keeps the caller's slice
+		return
+	}
+	c.props.held = append(c.props.held, payloads...)
+}
+
+// Wants says whether payloads given to Propose now would go to Raft at once. A caller that proposes
+// only then lets them gather where they are bounded.
+func (c *Core) Wants() bool {
+	return c.open() && len(c.props.held) == 0 && c.props.flight < c.limits.InflightBytes
+}
+
+// open says whether Raft may be given payloads.
+func (c *Core) open() bool {
+	appends := c.limits.Appends
+	if c.solo.alone {
+		appends = 1 // a second batch would only wait for the first, and the next then for the second
+	}
+	return c.soft.Role == Leader && !c.props.refused && c.props.writing < appends
+}
+
+// feed gives Raft what it can have, as one message. Raft's own limit counts payload bytes only and
+// logs every refusal, so ours comes first and is never looser.
+func (c *Core) feed() {
+	p := &c.props
+	if len(p.held) == 0 || !c.open() {
+		return
+	}
+	n, size := p.fit(c.limits.InflightBytes)
+	if n == 0 {
+		return
+	}
+	err := c.node.Step(p.compose(c.id, n))
+	clear(p.slab[:n]) // they point to payloads
+	if err != nil {   // leadership is on its way to somebody else, say
+		p.refused = true
+		return
+	}
+	p.flight += size
+	clear(p.held[:n])
+	if p.held = p.held[n:]; len(p.held) == 0 {
+		p.held = nil
+	}
+}
+
+// fit returns how many of the held payloads the window and one step have room for, and their size. One
+// that is larger than the window goes when nothing else is in flight.
+func (p *proposals) fit(window int) (n, size int) {
+	for n < len(p.held) && n < stepEntries {
+		grown := size + len(p.held[n]) + entryOverhead
+		if n > 0 && grown > stepBytes || p.flight+size > 0 && p.flight+grown > window {
+			break
+		}
+		n, size = n+1, grown
+	}
+	return n, size
+}
+
+// compose returns a proposal of the first n payloads held, in memory that the next one reuses.
+func (p *proposals) compose(id uint64, n int) *pb.Message {
+	if len(p.slab) < n {
+		p.slab = make([]pb.Entry, min(stepEntries, 2*n))
+		p.refs = make([]*pb.Entry, len(p.slab))
+	}
+	for i, payload := range p.held[:n] {
+		p.slab[i].Data = payload
+		p.refs[i] = &p.slab[i]
+	}
+	p.message.Type, p.message.From = pb.MsgProp.Enum(), &id
+	p.message.Entries = p.refs[:n]
+	return &p.message
+}
+
+// done takes applied entries out of the window. Those of others, or of a former term, may be among them, as in
+// Raft's own count; it never falls below what is really in flight by more than they weigh.
+func (p *proposals) done(entries []*pb.Entry) {
+	for _, e := range entries {
+		if p.flight == 0 {
+			return
+		}
+		p.flight = max(0, p.flight-weigh(e))
+	}
+}
