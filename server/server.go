@@ -129,7 +129,7 @@ func (s *Server) openCheckpoint() (*state.Machine, checkpoint.Recent, error) {
 		Cluster: randomUint64(), Member: member, Incarnation: randomUint64(),
 		Term: start.Term, Members: start.ConfState,
 	}
-	recent := checkpoint.Recent{From: 1}
+	recent := checkpoint.Recent{} // complete from the beginning
 	err = store.Write(machine.View(), checkpoint.Dirty{All: true, Recent: recent}, meta)
 	return machine, recent, err
 }

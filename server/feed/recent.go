@@ -57,8 +57,8 @@ type Rearm struct {
 // these. It reaches as far back as the ring; what happened before is derived from the tree as it is
 // (see missedByState), which cannot know of nodes that came and went. It is called within Watching.
 func (f *Feed) Missed(in *Inbox, v *state.View, q Rearm) []watch.Event {
-	if len(q.Persist)+len(q.Recursive) == 0 || q.Since >= v.Zxid {
-		return nil
+	if len(q.Persist)+len(q.Recursive) == 0 || q.Since <= 0 || q.Since >= v.Zxid {
+		return nil // who was never told a zxid has seen nothing to compare with
 	}
 	// A table with only this client's watches answers exactly as the real one would have.
 	t := watch.New()
