@@ -13,6 +13,7 @@ import (
 //	node version, aversion, creates, children | extra, of ephemeral and TTL nodes |
 //	number of entries, each perms, scheme, id | data, to the end
 //
+// The list that lets anyone do anything, which most nodes have, has no entries in this form.
 // There is no checksum: who stores a node adds one that covers its key as well.
 const encodingVersion = 1
 
@@ -33,14 +34,22 @@ func AppendNode(b []byte, n *Node) []byte {
 	if extraLen(n.Kind()) != 0 {
 		b = binary.AppendVarint(b, n.extra())
 	}
-	b = codec.AppendUvarint(b, uint64(len(n.acl.rules)))
-	for i := range n.acl.rules {
-		r := &n.acl.rules[i]
+	b = n.acl.append(b)
+	return append(b, n.Data()...)
+}
+
+func (l *List) append(b []byte) []byte {
+	if l == openACL {
+		return codec.AppendUvarint(b, 0)
+	}
+	b = codec.AppendUvarint(b, uint64(len(l.rules)))
+	for i := range l.rules {
+		r := &l.rules[i]
 		b = binary.AppendVarint(b, int64(r.Perms))
 		b = appendText(b, r.Scheme)
 		b = appendText(b, r.ID)
 	}
-	return append(b, n.Data()...)
+	return b
 }
 
 func appendText(b []byte, s string) []byte {
@@ -65,7 +74,7 @@ func DecodeNode(b []byte) (*Node, error) {
 	if kind <= TTL && extraLen(kind) != 0 {
 		extra = d.varint()
 	}
-	entries := d.entries()
+	acl := d.list()
 	data := d.Rest()
 	switch {
 	case d.Err() != nil, version != encodingVersion, kind > TTL,
@@ -77,7 +86,7 @@ func DecodeNode(b []byte) (*Node, error) {
 	case data == nil:
 		data = []byte{}
 	}
-	n.acl = listOf(entries)
+	n.acl = acl
 	n.pack(kind, extra, path, data)
 	return n, nil
 }
@@ -112,10 +121,14 @@ func (d *decoder) length(each int) int {
 
 func (d *decoder) text() string { return string(d.Raw(d.length(1))) }
 
-func (d *decoder) entries() []ACE {
-	entries := make([]ACE, d.length(3))
+func (d *decoder) list() ACL {
+	count := d.length(3)
+	if count == 0 {
+		return openACL
+	}
+	entries := make([]ACE, count)
 	for i := range entries {
 		entries[i] = ACE{Perms: d.varint32(), Scheme: d.text(), ID: d.text()}
 	}
-	return entries
+	return listOf(entries)
 }

@@ -40,8 +40,8 @@ func checkIndex(t testing.TB, x *index) {
 			depth = level
 			count += int(l.count)
 			checkLeaf(t, l, bounds[i], bounds[i+1])
-			if l.count < leafMin && (b != x.top || len(b.leaves) > 1) && !fresh(l) {
-				t.Fatalf("leaf of %d nodes", l.count)
+			if l.count == 0 && (b != x.top || len(b.leaves) > 1) {
+				t.Fatal("empty leaf")
 			}
 		}
 	}
@@ -50,10 +50,6 @@ func checkIndex(t testing.TB, x *index) {
 		t.Fatalf("index counts %d nodes, has %d", x.count, count)
 	}
 }
-
-// fresh says whether l may be small because a run of ascending names has just begun it or
-// been cut off from it.
-func fresh(l *leaf) bool { return l.count > 0 }
 
 func checkLeaf(t testing.TB, l *leaf, low, high string) {
 	t.Helper()
@@ -174,5 +170,40 @@ func TestIndexRunsFillLeaves(t *testing.T) {
 		if fill := float64(x.count) / float64(leaves*leafMax); fill < 0.9 {
 			t.Errorf("%d directories: leaves are filled to %.0f %%", dirs, 100*fill)
 		}
+	}
+}
+
+// An index of several levels shrinks to nothing again, from either end and from the middle.
+func TestIndexShrinks(t *testing.T) {
+	const n = 150_000 // three levels of branches
+	full := newIndex()
+	for i := range n {
+		full.put(bare(fmt.Sprintf("/dir%d/n%07d", i%3, i)))
+	}
+	for name, at := range map[string]func(i int) int{
+		"front":  func(i int) int { return i },
+		"back":   func(i int) int { return n - 1 - i },
+		"middle": func(i int) int { return (i + n/2) % n },
+		"spread": func(i int) int { return i * 7919 % n },
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := full.clone()
+			for i := range n {
+				path := fmt.Sprintf("/dir%d/n%07d", at(i)%3, at(i))
+				if x.remove(path) == nil || x.get(path) != nil {
+					t.Fatalf("remove %s", path)
+				}
+				if i%20_000 == 0 || n-i < 100 {
+					checkIndex(t, &x)
+				}
+			}
+			if x.count != 0 || x.top.width() != 1 || x.top.kids != nil {
+				t.Errorf("%d nodes, a top of width %d", x.count, x.top.width())
+			}
+		})
+	}
+	checkIndex(t, &full)
+	if full.count != n {
+		t.Error("clones changed what they were cloned from")
 	}
 }
