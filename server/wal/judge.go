@@ -105,7 +105,7 @@ func (s *survey) witnesses() error {
 			"the log ends here, but was on disk up to segment %d, offset %d (%s)", w.seq, w.off, watermarkName)}
 	}
 	if s.scan == nil {
-		if s.opts.Witness > 0 {
+		if s.opts.Witness > 1 { // a state is founded at 1, before it has a log
 			return &CorruptError{filepath.Join(s.dir, segmentName(1)), 0,
 				fmt.Sprintf("there is no log, but entry %d was on disk", s.opts.Witness)}
 		}

@@ -133,8 +133,9 @@ type Options struct {
 	// ends before Start-1 is opened as it is: Reset it. Zero means 1.
 	Start uint64
 	// Witness is an index the caller knows to have been durable in this log, such as the one its
-	// checkpoint has applied. A log that ends before it is refused. Zero means none. An index that
-	// came with an installed image is not a witness: this log may never have held it.
+	// checkpoint has applied. A log that ends before it is refused, and so is a missing log. Zero
+	// means none; so does 1 where there is no log yet, the index a new state is founded at. An index
+	// that came with an installed image is not a witness: this log may never have held it.
 	Witness uint64
 	// Manual says that the log starts no goroutine: the caller calls Tend when it suits.
 	Manual bool
