@@ -52,44 +52,53 @@ type page struct {
 	count    int
 	overflow uint64
 	buf      []byte
+	next     int // in buf: where the key of the next element has to begin, since bbolt leaves no gaps
 }
 
 func parsePage(at int64, buf []byte) page {
-	return page{
+	p := page{
 		at: at, buf: buf,
 		id:       binary.NativeEndian.Uint64(buf),
 		flags:    binary.NativeEndian.Uint16(buf[8:]),
 		count:    int(binary.NativeEndian.Uint16(buf[10:])),
 		overflow: uint64(binary.NativeEndian.Uint32(buf[12:])),
 	}
+	p.next = headerSize + p.count*elemSize
+	return p
 }
 
 // elements reports whether the elements that p counts lie inside it.
-func (p *page) elements() bool { return headerSize+p.count*elemSize <= len(p.buf) }
+func (p *page) elements() bool { return p.next <= len(p.buf) }
 
-// leaf returns the flags, the key and the value of element i, or false if they are not inside p.
-func (p *page) leaf(i int) (flags uint32, key, value []byte, ok bool) {
-	e := headerSize + i*elemSize
-	flags = binary.NativeEndian.Uint32(p.buf[e:])
-	pos := uint64(e) + uint64(binary.NativeEndian.Uint32(p.buf[e+4:]))
-	mid := pos + uint64(binary.NativeEndian.Uint32(p.buf[e+8:]))
-	end := mid + uint64(binary.NativeEndian.Uint32(p.buf[e+12:]))
-	if end > uint64(len(p.buf)) || pos == mid {
-		return 0, nil, nil, false
+// take returns the next n bytes behind what was taken before, which an element says are at its own
+// offset plus pos, or false if they are not.
+func (p *page) take(elem int, pos, n uint32) ([]byte, bool) {
+	from := p.next
+	if uint64(elem)+uint64(pos) != uint64(from) || uint64(n) > uint64(len(p.buf)-from) {
+		return nil, false
 	}
-	return flags, p.buf[pos:mid:mid], p.buf[mid:end:end], true
+	p.next += int(n)
+	return p.buf[from:p.next:p.next], true
 }
 
-// branch returns the first key and the page that element i points at, or false if the key is not
-// inside p.
+// leaf returns the flags, the key and the value of element i, or false if they are not where they
+// have to be. Elements are asked for in their order.
+func (p *page) leaf(i int) (flags uint32, key, value []byte, ok bool) {
+	e := headerSize + i*elemSize
+	half := func(at int) uint32 { return binary.NativeEndian.Uint32(p.buf[e+at:]) }
+	if key, ok = p.take(e, half(4), half(8)); !ok || len(key) == 0 {
+		return 0, nil, nil, false
+	}
+	value, ok = p.take(e, half(4)+half(8), half(12))
+	return half(0), key, value, ok
+}
+
+// branch returns the first key, and the page, that element i points at, or false if the key is not
+// where it has to be. Elements are asked for in their order.
 func (p *page) branch(i int) (key []byte, child uint64, ok bool) {
 	e := headerSize + i*elemSize
-	pos := uint64(e) + uint64(binary.NativeEndian.Uint32(p.buf[e:]))
-	end := pos + uint64(binary.NativeEndian.Uint32(p.buf[e+4:]))
-	if end > uint64(len(p.buf)) || pos == end {
-		return nil, 0, false
-	}
-	return p.buf[pos:end:end], binary.NativeEndian.Uint64(p.buf[e+8:]), true
+	key, ok = p.take(e, binary.NativeEndian.Uint32(p.buf[e:]), binary.NativeEndian.Uint32(p.buf[e+4:]))
+	return key, binary.NativeEndian.Uint64(p.buf[e+8:]), ok && len(key) > 0
 }
 
 // metaPage is what a valid meta page says.

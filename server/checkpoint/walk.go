@@ -221,7 +221,10 @@ func (w *walker) bucket(b bucketRoot, visit func(record) error) error {
 		return w.tree(b.root, 1, b.at, nil, plain)
 	case b.inline != nil:
 		p := parsePage(b.at, b.inline)
-		return w.leaf(&p, nil, plain)
+		if err := w.leaf(&p, nil, plain); err != nil || p.next == len(b.inline) {
+			return err
+		}
+		return w.damage(b.at, "", "inline page has something behind its end")
 	}
 	return nil
 }
