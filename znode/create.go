@@ -116,12 +116,12 @@ func (parent *Node) successor(path string) (string, error) {
 
 // insert makes the node that Create has found nothing against.
 func (t *Tree) insert(e *Edit, kind Kind, path string, parent *Node, acl ACL, op *Create) *Node {
-	n := &Node{acl: acl, czxid: e.Zxid, mzxid: e.Zxid, pzxid: e.Zxid, ctime: e.Time, mtime: e.Time}
+	f := facts{acl: acl, czxid: e.Zxid, mzxid: e.Zxid, pzxid: e.Zxid, ctime: e.Time, mtime: e.Time}
 	extra := e.Session
 	if kind == TTL {
 		extra = op.TTL
 	}
-	n.pack(kind, extra, path, op.Data)
+	n := newNode(f, kind, extra, path, op.Data)
 	t.put(n)
 	t.enlist(n, path)
 	t.adopted(e, parent)
@@ -132,11 +132,11 @@ func (t *Tree) insert(e *Edit, kind Kind, path string, parent *Node, acl ACL, op
 
 // adopted counts one more child of parent.
 func (t *Tree) adopted(e *Edit, parent *Node) {
-	p := *parent
-	if p.creates < math.MaxInt32 {
-		p.creates++
+	f := parent.facts
+	if f.creates < math.MaxInt32 {
+		f.creates++
 	}
-	p.children++
-	p.pzxid = e.Zxid
-	t.put(&p)
+	f.children++
+	f.pzxid = e.Zxid
+	t.amend(parent, f)
 }

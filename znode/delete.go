@@ -32,10 +32,10 @@ func (t *Tree) remove(e *Edit, n, parent *Node, path string) {
 	t.take(n)
 	t.strike(n, path)
 
-	p := *parent
-	p.children--
-	p.pzxid = e.Zxid
-	t.put(&p)
+	f := parent.facts
+	f.children--
+	f.pzxid = e.Zxid
+	t.amend(parent, f)
 
 	e.changed(Deleted, path, n.acl, parent.acl)
 	t.charge(e, path, -1, -int64(len(n.Data())))

@@ -10,9 +10,9 @@ import (
 // which the nodes came and is kept up with each edit. What the hashes are taken of is fixed:
 // servers compare digests, and checkpoints keep them.
 
-// contentDigest hashes the block: extra, path and data. It is apart from the rest so that a
+// contentDigest hashes the content: extra, path and data. It is apart from the rest so that a
 // parent, which changes with every child, need not have its data hashed each time.
-func (n *Node) contentDigest() uint64 { return xxhash.Sum64(n.bytes()) }
+func (n *Node) contentDigest() uint64 { return xxhash.Sum64(n.content()) }
 
 // statDigest hashes what else there is to a node, bound to its path.
 func (n *Node) statDigest() uint64 {

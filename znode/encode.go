@@ -62,23 +62,23 @@ func DecodeNode(b []byte) (*Node, error) {
 	version, flags := d.Byte(), d.Byte()
 	kind, null := Kind(flags>>1), flags&1 != 0
 	path := d.text()
-	n := new(Node)
-	n.czxid = Zxid(d.varint())
-	n.mzxid = n.czxid + Zxid(d.varint())
-	n.pzxid = n.czxid + Zxid(d.varint())
-	n.ctime = d.varint()
-	n.mtime = n.ctime + d.varint()
-	n.version, n.aversion = d.varint32(), d.varint32()
-	n.creates, n.children = d.varint32(), d.varint32()
+	var f facts
+	f.czxid = Zxid(d.varint())
+	f.mzxid = f.czxid + Zxid(d.varint())
+	f.pzxid = f.czxid + Zxid(d.varint())
+	f.ctime = d.varint()
+	f.mtime = f.ctime + d.varint()
+	f.version, f.aversion = d.varint32(), d.varint32()
+	f.creates, f.children = d.varint32(), d.varint32()
 	var extra int64
 	if kind <= TTL && extraLen(kind) != 0 {
 		extra = d.varint()
 	}
-	acl := d.list()
+	f.acl = d.list()
 	data := d.Rest()
 	switch {
 	case d.Err() != nil, version != encodingVersion, kind > TTL,
-		ValidPath(path) != nil, n.creates < 0, n.children < 0,
+		ValidPath(path) != nil, f.creates < 0, f.children < 0,
 		len(data) > dataLenMax, null && len(data) > 0:
 		return nil, ErrCorrupt
 	case null:
@@ -86,9 +86,7 @@ func DecodeNode(b []byte) (*Node, error) {
 	case data == nil:
 		data = []byte{}
 	}
-	n.acl = acl
-	n.pack(kind, extra, path, data)
-	return n, nil
+	return newNode(f, kind, extra, path, data), nil
 }
 
 // decoder adds to the reader what only stored nodes are made of.

@@ -75,29 +75,39 @@ func TestDigestIsFixed(t *testing.T) {
 // Every field of a node counts in the digest.
 func TestDigestSeesEveryField(t *testing.T) {
 	base := sample(t)[3]
-	seen := map[uint64]int{base.statDigest() + base.contentDigest(): -1}
-	for i, change := range []func(n *Node){
-		func(n *Node) { n.czxid++ },
-		func(n *Node) { n.mzxid++ },
-		func(n *Node) { n.pzxid++ },
-		func(n *Node) { n.ctime++ },
-		func(n *Node) { n.mtime++ },
-		func(n *Node) { n.version++ },
-		func(n *Node) { n.aversion++ },
-		func(n *Node) { n.creates++ },
-		func(n *Node) { n.children++ },
-		func(n *Node) { n.acl = readACL },
-		func(n *Node) { n.pack(Container, 0, n.Path(), n.Data()) },
-		func(n *Node) { n.pack(TTL, 1, n.Path(), n.Data()) },
-		func(n *Node) { n.pack(Persistent, 0, n.Path(), nil) },
-		func(n *Node) { n.pack(Persistent, 0, n.Path(), []byte("x")) },
-		func(n *Node) { n.pack(Persistent, 0, n.Path()+"x", n.Data()) },
+	var changed []*Node
+	for _, change := range []func(f *facts){
+		func(f *facts) {},
+		func(f *facts) { f.czxid++ },
+		func(f *facts) { f.mzxid++ },
+		func(f *facts) { f.pzxid++ },
+		func(f *facts) { f.ctime++ },
+		func(f *facts) { f.mtime++ },
+		func(f *facts) { f.version++ },
+		func(f *facts) { f.aversion++ },
+		func(f *facts) { f.creates++ },
+		func(f *facts) { f.children++ },
+		func(f *facts) { f.acl = readACL },
 	} {
-		n := *base
-		change(&n)
+		f := base.facts
+		change(&f)
+		changed = append(changed, base.withFacts(f))
+	}
+	f, path := base.facts, base.Path()
+	changed = append(changed,
+		newNode(f, Ephemeral, 9, path, base.Data()),
+		newNode(f, Container, 0, path, base.Data()),
+		newNode(f, TTL, 1, path, base.Data()),
+		newNode(f, Persistent, 0, path, nil),
+		newNode(f, Persistent, 0, path, []byte{}),
+		newNode(f, Persistent, 0, path, []byte("x")),
+		newNode(f, Persistent, 0, path+"x", []byte{}),
+	)
+	seen := map[uint64]int{}
+	for i, n := range changed {
 		sum := n.statDigest() + n.contentDigest()
 		if j, ok := seen[sum]; ok {
-			t.Errorf("changes %d and %d have the same digest", i, j)
+			t.Errorf("nodes %d and %d have the same digest", i, j)
 		}
 		seen[sum] = i
 	}
@@ -121,9 +131,7 @@ func TestDecodeRefuses(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"", "a", "/a/", "//", "/\x00"} {
-		n := &Node{acl: openACL}
-		n.pack(Persistent, 0, path, nil)
-		if _, err := DecodeNode(AppendNode(nil, n)); !errors.Is(err, ErrCorrupt) {
+		if _, err := DecodeNode(AppendNode(nil, bare(path))); !errors.Is(err, ErrCorrupt) {
 			t.Fatalf("path %q: %v", path, err)
 		}
 	}
@@ -165,9 +173,8 @@ func TestRestoreNeedsParents(t *testing.T) {
 // not, and the stat goes on by wrapping as ZooKeeper's does.
 func TestSequenceExhausted(t *testing.T) {
 	tree := New()
-	q := bare("/q")
-	q.creates = math.MaxInt32 - 1
-	if err := tree.Restore(q); err != nil {
+	q := facts{acl: openACL, creates: math.MaxInt32 - 1}
+	if err := tree.Restore(newNode(q, Persistent, 0, "/q", nil)); err != nil {
 		t.Fatal(err)
 	}
 	e := &Edit{Zxid: 1}

@@ -9,9 +9,7 @@ import (
 )
 
 func bare(path string) *Node {
-	n := &Node{acl: openACL}
-	n.pack(Persistent, 0, path, nil)
-	return n
+	return newNode(facts{acl: openACL}, Persistent, 0, path, nil)
 }
 
 // checkIndex walks every page and asserts what index.go and fence.go promise of them.

@@ -5,38 +5,119 @@ import (
 	"unsafe"
 )
 
-// The block of a node:
+// A node and its content lie in one allocation if they fit in 512 bytes, as most do:
 //
-//	0        0 or 8              +pathLen             +dataLen
-//	+--------+-------- ... ------+-------- ... -------+
-//	| extra  | path              | data               |
-//	+--------+-------- ... ------+-------- ... -------+
+//	 0            72       72 or 80       +pathLen            +dataLen
+//	+------------+--------+--------- ... +--------- ... -----+-----+
+//	| Node       | extra  | path         | data              | pad |
+//	+------------+--------+--------- ... +--------- ... -----+-----+
 //
-// extra is the owner of an ephemeral node or the time to live of a TTL node. The block is
-// written once, in pack, before the node is anyone's; that is what makes the strings and
-// slices below, which alias it, safe to hand out.
+// and else the content is a block of its own, which nodes that differ in their facts share:
+//
+//	+------------+-------+        +--------+------ ... +------ ... +
+//	| Node       | block | ─────► | extra  | path      | data      |
+//	+------------+-------+        +--------+------ ... +------ ... +
+//
+// extra is the owner of an ephemeral node or the time to live of a TTL node; others have none.
+// It is one object less for the collector to mark, and one fetch less to read, for each node:
+// with a million nodes of 100 bytes, 16 bytes a node and a third of the time of a collection.
+//
+// Content is written once, in newNode, before the node is anyone's. That is what makes the
+// strings and slices below, which alias it, safe to hand out. No other file knows where it is.
+const (
+	headSize = int(unsafe.Sizeof(Node{}))
+	roomStep = 16
+	roomMin  = 8   // so that sizes are multiples of 16, as are those of the allocator
+	roomMax  = 440 // above 512 bytes in all, the allocator adds a header
+)
+
+// within is a node with room for its content.
+type within[T any] struct {
+	Node
+	_ T
+}
+
+// beside is a node with its content elsewhere.
+type beside struct {
+	Node
+	block *byte
+}
+
+// makers is indexed by the steps of room.
+var makers = [...]func() *Node{
+	make1[[8]byte], make1[[24]byte], make1[[40]byte], make1[[56]byte], make1[[72]byte],
+	make1[[88]byte], make1[[104]byte], make1[[120]byte], make1[[136]byte], make1[[152]byte],
+	make1[[168]byte], make1[[184]byte], make1[[200]byte], make1[[216]byte], make1[[232]byte],
+	make1[[248]byte], make1[[264]byte], make1[[280]byte], make1[[296]byte], make1[[312]byte],
+	make1[[328]byte], make1[[344]byte], make1[[360]byte], make1[[376]byte], make1[[392]byte],
+	make1[[408]byte], make1[[424]byte], make1[[roomMax]byte],
+}
+
+func make1[T any]() *Node { return &new(within[T]).Node }
+
+// blank returns a node with room for size bytes, inside or, given a block, beside it.
+func blank(size int, block []byte) *Node {
+	if size <= roomMax {
+		return makers[(max(size, roomMin)-roomMin+roomStep-1)/roomStep]()
+	}
+	if block == nil {
+		block = make([]byte, size)
+	}
+	return &(&beside{block: unsafe.SliceData(block)}).Node
+}
+
+// content returns all that lies beyond the head. It is never empty: paths are not.
+func (n *Node) content() []byte {
+	size := extraLen(n.Kind()) + int(n.pathLen) + int(n.dataLen&dataLenMax)
+	if size > roomMax {
+		return unsafe.Slice((*beside)(unsafe.Pointer(n)).block, size)
+	}
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(n), headSize)), size)
+}
+
+// newNode returns a node with copies of path and data: nothing the caller holds is kept.
+func newNode(f facts, kind Kind, extra int64, path string, data []byte) *Node {
+	n := blank(extraLen(kind)+len(path)+len(data), nil)
+	n.facts = f
+	n.pathLen = uint32(len(path))
+	n.dataLen = uint32(len(data)) | uint32(kind)<<kindShift
+	if data == nil {
+		n.dataLen |= nullBit
+	}
+	c := n.content()
+	if extraLen(kind) != 0 {
+		binary.LittleEndian.PutUint64(c, uint64(extra))
+		c = c[8:]
+	}
+	copy(c[copy(c, path):], data)
+	return n
+}
+
+// withFacts returns a node with the content of n and other facts.
+func (n *Node) withFacts(f facts) *Node {
+	from := n.content()
+	c := blank(len(from), from)
+	c.facts, c.pathLen, c.dataLen = f, n.pathLen, n.dataLen
+	if len(from) <= roomMax {
+		copy(c.content(), from)
+	}
+	return c
+}
+
+// withData returns a node that differs from n in its facts and its data.
+func (n *Node) withData(f facts, data []byte) *Node {
+	return newNode(f, n.Kind(), n.extra(), n.Path(), data)
+}
+
+// What dataLen holds besides the length.
 const (
 	dataLenMax = 1<<29 - 1
 	nullBit    = 1 << 29
 	kindShift  = 30
 )
 
-// pack gives n its kind, path and data. It copies both: nothing the caller holds is kept.
-func (n *Node) pack(kind Kind, extra int64, path string, data []byte) {
-	block := make([]byte, 0, extraLen(kind)+len(path)+len(data))
-	if extraLen(kind) != 0 {
-		block = binary.LittleEndian.AppendUint64(block, uint64(extra))
-	}
-	block = append(block, path...)
-	block = append(block, data...)
-
-	n.block = unsafe.SliceData(block)
-	n.pathLen = uint32(len(path))
-	n.dataLen = uint32(len(data)) | uint32(kind)<<kindShift
-	if data == nil {
-		n.dataLen |= nullBit
-	}
-}
+// Kind says how the node comes to its end.
+func (n *Node) Kind() Kind { return Kind(n.dataLen >> kindShift) }
 
 func extraLen(kind Kind) int {
 	if kind == Ephemeral || kind == TTL {
@@ -45,30 +126,29 @@ func extraLen(kind Kind) int {
 	return 0
 }
 
-// bytes returns the whole block.
-func (n *Node) bytes() []byte {
-	return unsafe.Slice(n.block, extraLen(n.Kind())+int(n.pathLen)+int(n.dataLen&dataLenMax))
+// extra returns the owner or the time to live, or 0.
+func (n *Node) extra() int64 {
+	if extraLen(n.Kind()) == 0 {
+		return 0
+	}
+	return int64(binary.LittleEndian.Uint64(n.content()))
 }
 
-func (n *Node) extra() int64 { return int64(binary.LittleEndian.Uint64(n.bytes())) }
-
-// Kind says how the node comes to its end.
-func (n *Node) Kind() Kind { return Kind(n.dataLen >> kindShift) }
-
-// Path returns the path. It shares memory with the data: clone it to keep it for long.
+// Path returns the path. It shares memory with the node: clone it to keep it for long.
 func (n *Node) Path() string {
-	b := n.bytes()[extraLen(n.Kind()):]
+	b := n.content()[extraLen(n.Kind()):]
 	return unsafe.String(unsafe.SliceData(b), n.pathLen)
 }
 
 // Data returns the data, which must not be written to. Null data is nil, empty data is not.
 func (n *Node) Data() []byte {
+	size := int(n.dataLen & dataLenMax)
 	switch {
 	case n.dataLen&nullBit != 0:
 		return nil
-	case n.dataLen&dataLenMax == 0:
+	case size == 0:
 		return []byte{}
 	}
-	b := n.bytes()
-	return b[len(b)-int(n.dataLen&dataLenMax):]
+	b := n.content()
+	return b[len(b)-size : len(b) : len(b)]
 }

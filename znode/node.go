@@ -18,23 +18,23 @@ func (k Kind) String() string {
 }
 
 // Node is one node of the tree at one moment: frozen, so that views may share it. What changes
-// a node makes another one. The zero Node is of no use; nodes come from trees and DecodeNode.
-//
-// A tree of a million nodes is two million allocations of these sizes, so the layout is tight:
-// 80 bytes here (a size class of the allocator) and one block for the owner, the path and the
-// data together. Only layout.go knows the block.
+// a node makes another one. The zero Node is of no use, and neither is a copy: path and data lie
+// behind the struct (layout.go). Nodes come from trees and from DecodeNode.
 type Node struct {
-	block *byte // [owner or time to live, 8 bytes, of an ephemeral or TTL node] path, data
-	acl   ACL
+	facts
+	pathLen uint32
+	dataLen uint32 // with the kind, and whether the data is null, in the top bits
+}
+
+// facts is what may change about a node while its content stays.
+type facts struct {
+	acl ACL
 
 	czxid, mzxid, pzxid Zxid
 	ctime, mtime        int64 // ms
 	version, aversion   int32
 	creates             int32 // of children, ever: the next sequence number
 	children            int32 // now
-
-	pathLen uint32
-	dataLen uint32 // with the kind and whether the data is null in the top bits
 }
 
 // Name returns the last component of the path, "" for the root.

@@ -153,7 +153,8 @@ func (t *Tree) charge(e *Edit, path string, count, size int64) {
 // record writes usage in place: neither version nor time nor zxid of the stats node move.
 func (t *Tree) record(e *Edit, prefix string, u usage) {
 	path := quotaRoot + prefix + statsName
-	n := t.Get(path).withData(u.append(nil))
+	stats := t.Get(path)
+	n := stats.withData(stats.facts, u.append(nil))
 	t.put(n)
 	e.changed(Touched, path, n.acl, nil)
 }

@@ -23,22 +23,12 @@ func (t *Tree) Set(e *Edit, path string, data []byte, version int32) (*Node, err
 	if version != AnyVersion && version != old.version {
 		return nil, ErrBadVersion
 	}
-	n := old.withData(data)
-	n.version = nextVersion(old.version)
-	n.mzxid, n.mtime = e.Zxid, e.Time
+	f := old.facts
+	f.version = nextVersion(f.version)
+	f.mzxid, f.mtime = e.Zxid, e.Time
+	n := old.withData(f, data)
 	t.put(n)
 	e.changed(DataSet, path, n.acl, nil)
 	t.charge(e, path, 0, growth)
 	return n, nil
-}
-
-// withData returns a copy of n that differs in the data alone.
-func (n *Node) withData(data []byte) *Node {
-	c := *n
-	extra := int64(0)
-	if extraLen(n.Kind()) != 0 {
-		extra = n.extra()
-	}
-	c.pack(n.Kind(), extra, n.Path(), data)
-	return &c
 }

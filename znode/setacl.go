@@ -21,10 +21,10 @@ func (t *Tree) SetACL(e *Edit, path string, entries []ACE, version int32) (*Node
 	if version != AnyVersion && version != old.aversion {
 		return nil, ErrBadVersion
 	}
-	n := *old
-	n.acl = t.share(acl)
-	n.aversion = nextVersion(old.aversion)
-	t.put(&n)
+	f := old.facts
+	f.acl = t.share(acl)
+	f.aversion = nextVersion(f.aversion)
+	n := t.amend(old, f)
 	e.changed(Touched, path, n.acl, nil)
-	return &n, nil
+	return n, nil
 }

@@ -51,17 +51,16 @@ func New() *Tree {
 		quotas:     sorted[string]{less: btree.Less[string]()},
 	}
 	for _, path := range builtins {
-		n := &Node{acl: openACL}
+		f := facts{acl: openACL}
 		switch path {
 		case root:
-			n.children = 1
+			f.children = 1
 		case "/zookeeper":
-			n.children = 2
+			f.children = 2
 		case configPath:
-			n.acl, n.aversion = readACL, -1
+			f.acl, f.aversion = readACL, -1
 		}
-		n.pack(Persistent, 0, path, []byte{})
-		t.put(n)
+		t.put(newNode(f, Persistent, 0, path, []byte{}))
 	}
 	return t
 }
@@ -118,20 +117,21 @@ func (t *Tree) below(path string, yield func(*Node) bool) {
 
 // put stores n in place of its namesake, if any, and keeps the sums.
 func (t *Tree) put(n *Node) {
-	old := t.nodes.put(n)
-	if old != nil {
-		t.digest -= old.statDigest()
-	}
-	t.digest += n.statDigest()
-	if old != nil && old.block == n.block {
-		return
-	}
-	if old != nil {
-		t.digest -= old.contentDigest()
+	t.digest += n.statDigest() + n.contentDigest()
+	t.bytes += n.size()
+	if old := t.nodes.put(n); old != nil {
+		t.digest -= old.statDigest() + old.contentDigest()
 		t.bytes -= old.size()
 	}
-	t.digest += n.contentDigest()
-	t.bytes += n.size()
+}
+
+// amend stores n with other facts in its place, and returns what it stored. It does not look
+// at the data: a parent is amended with each of its children.
+func (t *Tree) amend(n *Node, f facts) *Node {
+	c := n.withFacts(f)
+	t.digest += c.statDigest() - n.statDigest()
+	t.nodes.put(c)
+	return c
 }
 
 // take removes a node and keeps the sums.

@@ -30,8 +30,11 @@ func benchPath(i int) string { return fmt.Sprintf("/bench/n%09d", i) }
 
 // The size of a node is what a million of them are a million times of.
 func TestNodeSize(t *testing.T) {
-	if size := unsafe.Sizeof(Node{}); size > 80 {
-		t.Errorf("a node takes %d bytes, which the allocator rounds up", size)
+	if headSize != 72 || headSize+roomMin != 80 {
+		t.Errorf("the head of a node takes %d bytes", headSize)
+	}
+	if size := unsafe.Sizeof(within[[roomMax]byte]{}); size != 512 {
+		t.Errorf("the largest node with its content takes %d bytes", size)
 	}
 	// Above 512 bytes the allocator adds a header of 8 to what holds pointers.
 	if size := unsafe.Sizeof(leaf{}); size > 512 {
