@@ -156,8 +156,8 @@ func TestEnvironmentBeginsWithAVersionThatClientsCanParse(t *testing.T) {
 func TestAWordOffTheWhitelistIsRefusedByName(t *testing.T) {
 	source := example()
 	source.settings.FourLetterWords = []string{"srvr"}
-	for _, word := range []string{"srst", "hash"} {
-		want := word + " is not executed because it is not in the whitelist.\n"
+	for word, why := range map[string]string{"srst": "in the whitelist", "hash": "known"} {
+		want := word + " is not executed because it is not " + why + ".\n"
 		if got := ask(t, word, source); got != want {
 			t.Errorf("%s = %q, want %q", word, got, want)
 		}

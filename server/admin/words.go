@@ -57,14 +57,16 @@ func Words() []string { return names(func(wordRow) bool { return true }) }
 // and whose cost does not grow with the number of watches. So not crst, srst, wchc and wchp.
 func DefaultWords() []string { return names(func(r wordRow) bool { return r.traits&safe != 0 }) }
 
-// FourLetter writes the answer to word. A word that is not on the whitelist, and one that is
-// asked of a server that is not serving, is answered with a sentence saying so. The error is
+// FourLetter writes the answer to word. A word that is not known or not on the whitelist, and one
+// that is asked of a server that is not serving, is answered with a sentence saying so. The error is
 // that of w.
 func FourLetter(word string, source Source, w io.Writer) error {
 	out := bufio.NewWriter(w)
 	r, known := row(word)
 	switch {
-	case !known || !allowed(word, source.Settings().FourLetterWords):
+	case !known:
+		fmt.Fprintf(out, "%s is not executed because it is not known.\n", word)
+	case !allowed(word, source.Settings().FourLetterWords):
 		fmt.Fprintf(out, "%s is not executed because it is not in the whitelist.\n", word)
 	case r.traits&always == 0 && !source.Stats().Serving:
 		fmt.Fprint(out, notServing)
