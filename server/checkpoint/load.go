@@ -167,9 +167,19 @@ func (l *loader) node(b bucket, r record) (*znode.Node, error) {
 
 // held is a node that waits for its turn, and where it was read.
 type held struct {
-	node *znode.Node
-	b    bucket
-	r    record
+	node         *znode.Node
+	parent, name string // what the tree is ordered by
+	b            bucket
+	r            record
+}
+
+func hold(n *znode.Node, b bucket, r record) held {
+	parent, name := znode.KeyOf(n.Path())
+	return held{n, parent, name, b, r}
+}
+
+func (h held) compare(other held) int {
+	return cmp.Or(cmp.Compare(h.parent, other.parent), cmp.Compare(h.name, other.name))
 }
 
 // restoreNodes puts the nodes into the tree in its own order: those with long keys, which stand in
@@ -179,37 +189,31 @@ func (l *loader) restoreNodes() error {
 	err := l.overlaid(longBucket, func(b bucket, r record) error {
 		n, err := l.node(b, r)
 		if n != nil {
-			long = append(long, held{n, b, r.clone()})
+			long = append(long, hold(n, b, r.clone()))
 		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(long, func(a, b held) int { return compareKeys(a.node.Path(), b.node.Path()) })
+	slices.SortFunc(long, held.compare)
 	err = l.overlaid(nodeBucket, func(b bucket, r record) error {
 		n, err := l.node(b, r)
 		if n == nil {
 			return err
 		}
-		for len(long) > 0 && compareKeys(long[0].node.Path(), n.Path()) < 0 {
+		here := hold(n, b, r)
+		for ; len(long) > 0 && long[0].compare(here) < 0; long = long[1:] {
 			if err := l.restore(long[0]); err != nil {
 				return err
 			}
-			long = long[1:]
 		}
-		return l.restore(held{n, b, r})
+		return l.restore(here)
 	})
 	for ; err == nil && len(long) > 0; long = long[1:] {
 		err = l.restore(long[0])
 	}
 	return err
-}
-
-func compareKeys(a, b string) int {
-	parentA, nameA := znode.KeyOf(a)
-	parentB, nameB := znode.KeyOf(b)
-	return cmp.Or(cmp.Compare(parentA, parentB), cmp.Compare(nameA, nameB))
 }
 
 // restore adds a node to the tree, unless others are missing from it anyway.

@@ -188,17 +188,18 @@ func sameState(t testing.TB, got, want *state.View) {
 		t.Fatalf("state at %d time %d, want %d time %d", got.Zxid, got.Time, want.Zxid, want.Time)
 	}
 	if a, b := dump(got), dump(want); a != b {
-		t.Fatalf("state differs:\n%s\nwant:\n%s", a, b)
+		t.Fatalf("state differs:\n%q\nwant:\n%q", a, b)
 	}
 }
 
+// dump is everything in a view, in the forms in which it is stored.
 func dump(v *state.View) string {
-	var b strings.Builder
+	var b []byte
 	for n := range v.Nodes.Walk {
-		fmt.Fprintf(&b, "%x\n", znode.AppendNode(nil, n))
+		b = append(znode.AppendNode(b, n), '\n')
 	}
 	for s := range v.Sessions.Walk {
-		fmt.Fprintf(&b, "%x\n", session.AppendSession(nil, s))
+		b = append(session.AppendSession(b, s), '\n')
 	}
-	return b.String()
+	return string(b)
 }
