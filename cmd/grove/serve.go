@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/grovekeeper/grove/internal/group"
+	"github.com/grovekeeper/grove/internal/heap"
 	"github.com/grovekeeper/grove/server"
 )
 
@@ -73,6 +74,7 @@ func serve(c *cli.Context) error {
 		return err
 	}
 	g, announcing := group.New(ctx)
+	g.Go("heap", func() error { return heap.Tune(ctx) })
 	g.Go("announcer", func() error {
 		announce(announcing, one, s.Config, c.App.Writer)
 		return nil
