@@ -98,7 +98,8 @@ func (l *Log) fitEntries(entries []Entry) error {
 func (l *Log) commit(entries []Entry, hard HardState, flush bool, sub uint8) error {
 	size := batchBytes(entries)
 	last, term := l.end()
-	if l.place.off+size > l.tail.capacity {
+	roll := l.place.off+size > l.tail.capacity
+	if roll {
 		if err := l.roll(size, header{first: last + 1, term: term}); err != nil {
 			return l.fail(err)
 		}
@@ -117,6 +118,9 @@ func (l *Log) commit(entries []Entry, hard HardState, flush bool, sub uint8) err
 		return l.fail(err)
 	}
 	l.show(entries, hard, start)
+	if roll {
+		_ = l.note(false) // at once, for nothing else would miss a whole segment; see keepHouse
+	}
 	return nil
 }
 

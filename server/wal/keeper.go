@@ -170,10 +170,11 @@ func (l *Log) path(name string) string { return filepath.Join(l.dir, name) }
 
 func segmentName(seq uint64) string { return fmt.Sprintf("%016x.log", seq) }
 
-// putAway makes an old segment the draft of the next if one is wanted of its size; otherwise it
-// deletes it. The directory is flushed each time, so that a power cut never leaves a gap.
+// putAway makes an old segment a finished draft, to become the next spare in its time, unless there is
+// a draft or it has another size; then it deletes it. The directory is flushed each time, so
+// that a power cut never leaves a gap.
 func (l *Log) putAway(g *segment, capacity int64) error {
-	if l.spare != nil || l.draft.file != nil || g.capacity != capacity {
+	if l.draft.file != nil || g.capacity != capacity {
 		err := errors.Join(g.file.Close(), l.fs.Remove(g.path))
 		return errors.Join(err, l.fs.SyncDir(l.dir))
 	}

@@ -51,6 +51,7 @@ func (l *Log) Reset(index, term uint64) error {
 	l.index.restart(index+1, term)
 	l.mu.Unlock()
 	l.show(nil, hard, start)
+	_ = l.note(false) // as after every roll
 	return nil
 }
 
