@@ -37,8 +37,9 @@ type Options struct {
 	RecentMax      int
 	RecentBytesMax int
 
-	// Pace is called after each transaction of a Write with the time it took. It is where a writer waits for others to use the disk and the processor. Nil means to sleep as
-	// long again, 10 ms at most.
+	// Pace is called after each transaction of a Write with the time it took. It is where a writer
+	// waits for others to use the disk and the processor. Nil means to sleep as long again, 10 ms
+	// at most.
 	Pace func(worked time.Duration)
 }
 

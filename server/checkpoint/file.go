@@ -43,10 +43,6 @@ func stillAt(path string, f *os.File) bool {
 	return err1 == nil && err2 == nil && os.SameFile(opened, named)
 }
 
-// readAhead tells the system that all of f will be wanted soon, and in no particular order. It is
-// advice: nobody minds if it fails.
-func readAhead(f *os.File, size int64) { _ = unix.Fadvise(int(f.Fd()), 0, size, unix.FADV_WILLNEED) }
-
 // openBolt gives the file to bbolt, which takes over f: its lock is taken again, on the same open
 // file, and f is closed with the DB, or here if there will be none.
 //
