@@ -74,7 +74,6 @@ func serve(c *cli.Context) error {
 		return err
 	}
 	g, announcing := group.New(ctx)
-	g.Go("heap", func() error { return heap.Tune(ctx) })
 	g.Go("announcer", func() error {
 		announce(announcing, one, s.Config, c.App.Writer)
 		return nil

@@ -6,9 +6,9 @@ package heap
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
-	"time"
 )
 
 const (
@@ -28,9 +28,6 @@ func percent(live uint64) int {
 	return int(min(max(roomMin*100/live, shareMin), shareMax))
 }
 
-// every is how often the live heap is looked at.
-const every = time.Second
-
 // Tune keeps the collector's setting in step with the live heap until ctx ends. An operator's GOGC is
 // left alone. It sets what the whole process shares, so only a program's main part may run it.
 func Tune(ctx context.Context) error {
@@ -42,11 +39,11 @@ func Tune(ctx context.Context) error {
 	set := percent(0)
 	before := debug.SetGCPercent(set)
 	defer debug.SetGCPercent(before)
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
+	collected := make(chan struct{}, 1)
 	for {
+		watch(collected)
 		select {
-		case <-ticker.C:
+		case <-collected:
 		case <-ctx.Done():
 			return nil
 		}
@@ -57,4 +54,16 @@ func Tune(ctx context.Context) error {
 			set = want
 		}
 	}
+}
+
+// watch has the next collection signalled. It must be noticed at once: while a state is loaded, a
+// second at the setting of a small heap would let a large one grow many times over.
+func watch(collected chan<- struct{}) {
+	unreachable := new([32]byte) // too large for the allocator to put beside something that lives on
+	runtime.SetFinalizer(unreachable, func(*[32]byte) {
+		select {
+		case collected <- struct{}{}:
+		default:
+		}
+	})
 }

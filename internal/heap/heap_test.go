@@ -2,6 +2,7 @@ package heap
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"testing"
 	"testing/synctest"
@@ -24,6 +25,13 @@ func TestTheRoomIsBoundedBothWays(t *testing.T) {
 			t.Errorf("percent(%d MiB) = %d, want %d", c.live>>20, got, c.want)
 		}
 	}
+}
+
+func TestACollectionIsNoticed(t *testing.T) {
+	collected := make(chan struct{}, 1)
+	watch(collected)
+	runtime.GC()
+	<-collected
 }
 
 func TestTheCollectorIsLeftAsItWas(t *testing.T) {
