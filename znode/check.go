@@ -1,7 +1,7 @@
 package znode
 
 // Check says whether the node at path is there, may be read and has the given version, or any
-// for AnyVersion. It changes nothing. The order of the checks is that of protocol.md 3.3.
+// for AnyVersion. It changes nothing. The order of the checks is that of ZooKeeper.
 func (t *Tree) Check(e *Edit, path string, version int32) error {
 	if err := ValidPath(path); err != nil {
 		return err

@@ -1,7 +1,7 @@
 package znode
 
 // Delete removes the node at path if it has the given version, or any for AnyVersion.
-// The checks and their order are those of protocol.md 3.3.
+// The checks and their order are those of ZooKeeper.
 func (t *Tree) Delete(e *Edit, path string, version int32) error {
 	parentPath, ok := split(path)
 	if !ok || builtin(path) {

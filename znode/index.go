@@ -20,6 +20,12 @@ import (
 // fetches a node and its path at every step. Here a branch keeps its separators in itself, the
 // first bytes that tell them apart as plain integers (fence.go), and a leaf keeps one byte of a
 // hash per node, so that only the node looked for is touched.
+//
+// Beside google/btree in the same order, at degrees of 16 to 128 and a million nodes, on one
+// busy machine: get at random 0.8 to 1.0 µs against 3.6 to 4.5; replace, with a clone every
+// hundred, 1.6 to 2.6 µs against 4.6 to 9.8; 11 to 15 bytes a node against 12 to 22. Leaves of
+// half or twice the size and branches of 64 or 128 made no difference above the noise, and more
+// garbage. A hash map beside the tree would answer faster still, but could not be cloned.
 type index struct {
 	own   *owner // of the pages this index has copied or made since it was cloned; nil if none
 	top   *branch

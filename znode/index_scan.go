@@ -63,15 +63,11 @@ func (x *index) childrenOf(path string, yield func(*Node) bool) {
 	})
 }
 
-// deeper yields the descendants of path other than its children: their parents' paths begin
-// with path and a slash, and are neighbours in the order.
+// deeper yields the descendants of path, which is not the root, other than its children: their
+// parents' paths begin with path and a slash, and are neighbours in the order.
 func (x *index) deeper(path string, yield func(*Node) bool) {
 	prefix := path + "/"
-	from := prefix
-	if path == root {
-		prefix, from = root, root+"\x01" // past the root itself as a parent
-	}
-	x.from(from, "", func(n *Node) bool {
+	x.from(prefix, "", func(n *Node) bool {
 		return strings.HasPrefix(n.Path(), prefix) && yield(n)
 	})
 }

@@ -24,6 +24,16 @@ func checkIndex(t testing.TB, x *index) {
 		if b.width() > fanMax || b != x.top && b.width() < fanMin {
 			t.Fatalf("branch of width %d at level %d", b.width(), level)
 		}
+		for _, kid := range b.kids[len(b.kids):cap(b.kids)] {
+			if kid != nil {
+				t.Fatal("a branch holds on to a branch that it no longer has")
+			}
+		}
+		for _, l := range b.leaves[len(b.leaves):cap(b.leaves)] {
+			if l != nil {
+				t.Fatal("a branch holds on to a leaf that it no longer has")
+			}
+		}
 		bounds := append(append([]string{low}, b.fence.seps...), high)
 		if !slices.IsSorted(bounds[:len(bounds)-1]) || high != "" && bounds[len(bounds)-2] >= high {
 			t.Fatalf("separators out of order: %q", bounds)

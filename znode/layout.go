@@ -45,15 +45,15 @@ type beside struct {
 
 // makers is indexed by the steps of room.
 var makers = [...]func() *Node{
-	make1[[8]byte], make1[[24]byte], make1[[40]byte], make1[[56]byte], make1[[72]byte],
-	make1[[88]byte], make1[[104]byte], make1[[120]byte], make1[[136]byte], make1[[152]byte],
-	make1[[168]byte], make1[[184]byte], make1[[200]byte], make1[[216]byte], make1[[232]byte],
-	make1[[248]byte], make1[[264]byte], make1[[280]byte], make1[[296]byte], make1[[312]byte],
-	make1[[328]byte], make1[[344]byte], make1[[360]byte], make1[[376]byte], make1[[392]byte],
-	make1[[408]byte], make1[[424]byte], make1[[roomMax]byte],
+	sized[[8]byte], sized[[24]byte], sized[[40]byte], sized[[56]byte], sized[[72]byte],
+	sized[[88]byte], sized[[104]byte], sized[[120]byte], sized[[136]byte], sized[[152]byte],
+	sized[[168]byte], sized[[184]byte], sized[[200]byte], sized[[216]byte], sized[[232]byte],
+	sized[[248]byte], sized[[264]byte], sized[[280]byte], sized[[296]byte], sized[[312]byte],
+	sized[[328]byte], sized[[344]byte], sized[[360]byte], sized[[376]byte], sized[[392]byte],
+	sized[[408]byte], sized[[424]byte], sized[[roomMax]byte],
 }
 
-func make1[T any]() *Node { return &new(within[T]).Node }
+func sized[T any]() *Node { return &new(within[T]).Node }
 
 // blank returns a node with room for size bytes, inside or, given a block, beside it.
 func blank(size int, block []byte) *Node {

@@ -3,6 +3,7 @@ package znode
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -198,8 +199,18 @@ func (m *model) pin() {
 		c := m.tree.Clone()
 		m.pinned = append(m.pinned, pin{c, dump(c), c.Digest()})
 	}
-	if m.pick(8) == 0 && len(m.pinned) > 0 { // go on from a clone of a view: a fork
+	switch m.pick(8) {
+	case 0: // a multi that holds: go on with the fork
 		m.tree, m.twin = m.tree.Clone(), m.twin.clone()
+	case 1, 2: // one that fails: edit a fork, then drop it
+		trunk, twin, mirror := m.tree, m.twin, maps.Clone(m.mirror)
+		m.tree, m.twin = trunk.Clone(), twin.clone()
+		for range 8 {
+			m.step()
+		}
+		m.compare()
+		m.tree, m.twin, m.mirror = trunk, twin, mirror
+		m.compare()
 	}
 }
 
@@ -212,6 +223,9 @@ func dump(t *Tree) string {
 	for n := range t.Walk {
 		b.WriteString(showNode(n))
 	}
+	t.Owners(func(owner int64, path string) bool { fmt.Fprintln(&b, owner, path); return true })
+	t.Reapable(func(n *Node) bool { fmt.Fprintln(&b, n.Path()); return true })
+	t.quotas.from("", func(path string) bool { fmt.Fprintln(&b, path); return true })
 	return b.String()
 }
 

@@ -58,7 +58,7 @@ func validLast(component string) error {
 func validComponent(s string) bool { return s != "" && s != "." && s != ".." }
 
 // validRune excludes control characters, surrogates (hence everything beyond the basic plane),
-// the private use area and the specials, as protocol.md 4.5 lists them.
+// the private use area and the specials.
 func validRune(r rune) bool {
 	switch {
 	case r < 0x20, r >= 0x7F && r <= 0x9F, r >= 0xD800 && r <= 0xF8FF, r >= 0xFFF0:

@@ -2,7 +2,7 @@ package znode
 
 // SetACL replaces the access list of the node at path if its aversion is the given one, or any
 // for AnyVersion, and returns the node as it is then. The checks and their order are those of
-// protocol.md 3.3.
+// ZooKeeper.
 func (t *Tree) SetACL(e *Edit, path string, entries []ACE, version int32) (*Node, error) {
 	if err := ValidPath(path); err != nil {
 		return nil, err

@@ -106,7 +106,7 @@ func (t *Tree) CountBelow(path string) int {
 	return count
 }
 
-// below yields the nodes below path at any depth, children first.
+// below yields the nodes below path, which is not the root, at any depth, children first.
 func (t *Tree) below(path string, yield func(*Node) bool) {
 	more := true
 	t.nodes.childrenOf(path, func(n *Node) bool { more = yield(n); return more })
