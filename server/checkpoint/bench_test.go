@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -61,6 +62,19 @@ func (p *probe) report(b *testing.B) {
 	b.ReportMetric(at(0.999), "late-p99.9-µs")
 }
 
+// residentFile returns how much of any file this process has in its memory, in MiB.
+func residentFile(b *testing.B) float64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		b.Skip("no /proc here")
+	}
+	var kib float64
+	for line := range strings.Lines(string(status)) {
+		fmt.Sscanf(line, "RssFile: %f", &kib)
+	}
+	return kib / 1024
+}
+
 // BenchmarkMillion writes and loads a state of a million nodes of 100 bytes, and says how late
 // another goroutine was meanwhile.
 func BenchmarkMillion(b *testing.B) {
@@ -98,6 +112,7 @@ func BenchmarkMillion(b *testing.B) {
 				begun := time.Now()
 				w.save(s)
 				b.ReportMetric(time.Since(begun).Seconds()*1e3, "write-ms")
+				b.ReportMetric(residentFile(b), "file-resident-MiB")
 				p.report(b)
 			}
 		})

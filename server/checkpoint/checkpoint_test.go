@@ -160,19 +160,19 @@ func TestShrinks(t *testing.T) {
 		w.create(fmt.Sprintf("/small%d", i), "")
 	}
 	w.save(s)
-	big := size(t, s)
+	big := fileSize(t, s)
 	for i := range 60 {
 		w.delete(fmt.Sprintf("/%d", i))
 		w.save(s)
 	}
-	if small := size(t, s); small > big/4 {
+	if small := fileSize(t, s); small > big/4 {
 		t.Errorf("%d bytes, from %d", small, big)
 	}
 	s = reopen(t, s)
 	same(t, s, w.machine.View())
 }
 
-func size(t *testing.T, s *Store) int64 {
+func fileSize(t *testing.T, s *Store) int64 {
 	t.Helper()
 	info, err := os.Stat(s.path)
 	if err != nil {

@@ -186,3 +186,42 @@ func TestCannotCreate(t *testing.T) {
 		t.Fatalf("got %v, want ErrNotExist", err)
 	}
 }
+
+// What a write has looked at does not stay in this process's memory.
+func TestFileIsNotResident(t *testing.T) {
+	w, s, _ := grown(t)
+	w.save(s)
+	for _, way := range ways {
+		way.change(w, rand.New(rand.NewPCG(1, 2)))
+		w.save(s)
+		if kib := residentKiB(t, s); kib > 64 {
+			t.Errorf("after %s: %d KiB of the file are resident", way.name, kib)
+		}
+	}
+}
+
+// residentKiB returns how much of the store's file is mapped and in memory.
+func residentKiB(t *testing.T, s *Store) (kib int) {
+	t.Helper()
+	smaps, err := os.ReadFile("/proc/self/smaps")
+	if err != nil {
+		t.Skip("no /proc here")
+	}
+	mapped, found := false, false
+	for line := range strings.Lines(string(smaps)) {
+		fields := strings.Fields(line)
+		if !strings.HasSuffix(fields[0], ":") {
+			mapped = len(fields) > 5 && fields[5] == s.path
+			found = found || mapped
+		}
+		if mapped && fields[0] == "Rss:" {
+			var n int
+			fmt.Sscan(fields[1], &n)
+			kib += n
+		}
+	}
+	if !found {
+		t.Fatalf("%s is not mapped", s.path)
+	}
+	return kib
+}

@@ -123,6 +123,7 @@ func (w *rewriter) commit(f func(*bbolt.Tx) error) error {
 		return err
 	}
 	w.s.env.passed("rewrite")
+	forget(w.db)
 	w.s.o.Pace(time.Since(begun))
 	return nil
 }

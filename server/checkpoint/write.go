@@ -1,10 +1,8 @@
 package checkpoint
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -97,75 +95,18 @@ func (s *Store) rewriteWorth(v *state.View, d Dirty) bool {
 	if n := d.len(); n > scattered && n*8 > v.Nodes.Len()+v.Sessions.Len() {
 		return true
 	}
-	const worth = 4 << 20 / pageSize // pages
-	free := s.db.Stats().FreePageN
-	return free > worth && free > 3*(s.pages()-free)
+	const worth = 4 << 20
+	free := int64(s.db.Stats().FreePageN) * pageSize
+	return free > worth && free > 3*(size(s.db)-free)
 }
 
-// pages returns the number of pages in the file.
-func (s *Store) pages() (n int) {
-	_ = s.db.View(func(tx *bbolt.Tx) error {
-		n = int(tx.Size() / pageSize)
+// size returns the bytes of the file that are in use or free, but not those it has in reserve.
+func size(db *bbolt.DB) (n int64) {
+	_ = db.View(func(tx *bbolt.Tx) error {
+		n = tx.Size()
 		return nil
 	})
 	return n
-}
-
-// version is what a write makes of the meta record and the recent changes.
-type version struct {
-	meta    Meta
-	ledger  ledger
-	history history
-	add     [][]byte // blocks of changes to be written, the last ones of history
-	drop    []uint64 // numbers of blocks to be deleted
-}
-
-// next works out the version that follows the one in the file.
-func (s *Store) next(v *state.View, r Recent, m Meta) *version {
-	h := s.history
-	h.blocks = slices.Clone(h.blocks)
-	add, drop := h.append(r, s.meta.State.Zxid, s.o.RecentMax, s.o.RecentBytesMax)
-	l := ledger{
-		nodes: uint64(v.Nodes.Len()), sessions: uint64(v.Sessions.Len()),
-		recentFrom: h.from, recentFirst: h.next - uint64(len(h.blocks)), recentNext: h.next,
-	}
-	return &version{meta: m, ledger: l, history: h, add: add, drop: drop}
-}
-
-// announce writes blocks of changes by commit until what is left fits into one transaction. They
-// have numbers that do not count until the meta record says so.
-func (n *version) announce(commit func(func(*bbolt.Tx) error) error) error {
-	size := 0
-	for _, b := range n.add {
-		size += len(b)
-	}
-	for size > batchBytes {
-		var t batch
-		for ; size > batchBytes && !t.full(sequential, batchBytes); n.add = n.add[1:] {
-			t.raw(recentBucket, appendBlockKey(nil, n.history.next-uint64(len(n.add))), n.add[0])
-			size -= len(n.add[0])
-		}
-		if err := commit(func(tx *bbolt.Tx) error { return t.write(tx, fillNew, false) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// seal writes what makes n the version of the file: the rest of the changes and the meta record.
-func (n *version) seal(tx *bbolt.Tx) error {
-	var t batch
-	for i, b := range n.add {
-		t.raw(recentBucket, appendBlockKey(nil, n.history.next-uint64(len(n.add)-i)), b)
-	}
-	t.raw(metaBucket, metaKey, appendMeta(nil, n.meta, n.ledger))
-	recent := bucketIn(tx, recentBucket, fillNew)
-	for _, number := range n.drop {
-		if err := recent.Delete(appendBlockKey(nil, number)); err != nil {
-			return err
-		}
-	}
-	return t.write(tx, fillNew, false)
 }
 
 // adopt notes that n is in the file.
@@ -193,93 +134,6 @@ func (s *Store) update(v *state.View, list []target, n *version) error {
 	return s.fold()
 }
 
-// stage writes the targets to the staged buckets, and makes them part of the state.
-func (s *Store) stage(v *state.View, list []target, n *version) error {
-	n.ledger.staged = true
-	for len(list) > 0 {
-		list = s.batch.fill(v, list, sequential, batchBytes)
-		last := len(list) == 0
-		err := s.commit("stage", func(tx *bbolt.Tx) error {
-			if err := s.batch.write(tx, fillNew, true); err != nil || !last {
-				return err
-			}
-			return n.seal(tx)
-		}, func() { s.leftover = !last })
-		if err != nil {
-			return err
-		}
-	}
-	s.adopt(n)
-	return nil
-}
-
-// fold moves what is staged to its place. It may be cut short anywhere and begun again: until the
-// last transaction the staged records stand for those they replace.
-func (s *Store) fold() error {
-	for b := nodeBucket; b <= sessionBucket; b++ {
-		var after []byte
-		for more := true; more; {
-			err := s.commit("fold", func(tx *bbolt.Tx) (err error) {
-				after, more, err = foldSome(tx, b, after)
-				return err
-			}, nil)
-			if err != nil {
-				return err
-			}
-		}
-	}
-	l := s.ledger
-	l.staged = false
-	return s.commit("unstage", func(tx *bbolt.Tx) error {
-		if err := clearStaged(tx); err != nil {
-			return err
-		}
-		n := version{meta: s.meta, ledger: l}
-		return n.seal(tx)
-	}, func() { s.ledger = l })
-}
-
-// foldSome moves a transaction's worth of the staged records of b with keys above after. It returns
-// the last key moved, and whether there may be more.
-func foldSome(tx *bbolt.Tx, b bucket, after []byte) (last []byte, more bool, err error) {
-	home := bucketIn(tx, b, fillOld)
-	c := bucketIn(tx, b.staged(), fillNew).Cursor()
-	k, v := c.Seek(append(slices.Clone(after), 0)) // the least key above after; keys are never empty
-	count, size := 0, 0
-	for ; k != nil && count < scattered && size < batchBytes; k, v = c.Next() {
-		if err := store(home, k, v, len(v) == sealSize); err != nil {
-			return nil, false, err
-		}
-		after = append(after[:0], k...)
-		count, size = count+1, size+len(k)+len(v)
-	}
-	return bytes.Clone(after), k != nil, nil
-}
-
-// settle deals with what an earlier Write, cut short, has left staged.
-func (s *Store) settle() error {
-	if s.ledger.staged {
-		return s.fold()
-	}
-	if s.leftover {
-		return s.commit("drop staged", clearStaged, func() { s.leftover = false })
-	}
-	return nil
-}
-
-func clearStaged(tx *bbolt.Tx) error {
-	for b := stagedNodes; b <= stagedSessions; b++ {
-		name := []byte(b.String())
-		if err := tx.DeleteBucket(name); err != nil {
-			return err
-		}
-		if _, err := tx.CreateBucket(name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // plain returns commit for steps after which there is nothing to note.
 func (s *Store) plain(step string) func(func(*bbolt.Tx) error) error {
 	return func(f func(*bbolt.Tx) error) error { return s.commit(step, f, nil) }
@@ -295,6 +149,7 @@ func (s *Store) commit(step string, f func(*bbolt.Tx) error, done func()) error 
 		done()
 	}
 	s.env.passed(step)
+	forget(s.db)
 	s.o.Pace(time.Since(begun))
 	return nil
 }

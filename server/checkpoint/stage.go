@@ -1,0 +1,97 @@
+package checkpoint
+
+import (
+	"bytes"
+	"slices"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/grovekeeper/grove/server/state"
+)
+
+// stage writes the targets to the staged buckets, and makes them part of the state.
+func (s *Store) stage(v *state.View, list []target, n *version) error {
+	n.ledger.staged = true
+	for len(list) > 0 {
+		list = s.batch.fill(v, list, sequential, batchBytes)
+		last := len(list) == 0
+		err := s.commit("stage", func(tx *bbolt.Tx) error {
+			if err := s.batch.write(tx, fillNew, true); err != nil || !last {
+				return err
+			}
+			return n.seal(tx)
+		}, func() { s.leftover = !last })
+		if err != nil {
+			return err
+		}
+	}
+	s.adopt(n)
+	return nil
+}
+
+// fold moves what is staged to its place. It may be cut short anywhere and begun again: until the
+// last transaction the staged records stand for those they replace.
+func (s *Store) fold() error {
+	for b := nodeBucket; b <= sessionBucket; b++ {
+		var after []byte
+		for more := true; more; {
+			err := s.commit("fold", func(tx *bbolt.Tx) (err error) {
+				after, more, err = foldSome(tx, b, after)
+				return err
+			}, nil)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	l := s.ledger
+	l.staged = false
+	return s.commit("unstage", func(tx *bbolt.Tx) error {
+		if err := clearStaged(tx); err != nil {
+			return err
+		}
+		n := version{meta: s.meta, ledger: l}
+		return n.seal(tx)
+	}, func() { s.ledger = l })
+}
+
+// foldSome moves a transaction's worth of the staged records of b with keys above after. It returns
+// the last key moved, and whether there may be more.
+func foldSome(tx *bbolt.Tx, b bucket, after []byte) (last []byte, more bool, err error) {
+	home := bucketIn(tx, b, fillOld)
+	c := bucketIn(tx, b.staged(), fillNew).Cursor()
+	k, v := c.Seek(append(slices.Clone(after), 0)) // the least key above after; keys are never empty
+	count, size := 0, 0
+	for ; k != nil && count < scattered && size < batchBytes; k, v = c.Next() {
+		if err := store(home, k, v, len(v) == sealSize); err != nil {
+			return nil, false, err
+		}
+		after = append(after[:0], k...)
+		count, size = count+1, size+len(k)+len(v)
+	}
+	return bytes.Clone(after), k != nil, nil
+}
+
+// settle deals with what an earlier Write, cut short, has left staged.
+func (s *Store) settle() error {
+	if s.ledger.staged {
+		return s.fold()
+	}
+	if s.leftover {
+		return s.commit("drop staged", clearStaged, func() { s.leftover = false })
+	}
+	return nil
+}
+
+func clearStaged(tx *bbolt.Tx) error {
+	for b := stagedNodes; b <= stagedSessions; b++ {
+		name := []byte(b.String())
+		if err := tx.DeleteBucket(name); err != nil {
+			return err
+		}
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
