@@ -69,18 +69,24 @@ func serve(c *cli.Context) error {
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal finds the handler gone, and ends the process
 
-	one, err := server.Open(s.Config)
+	g, side := group.New(ctx)
+	g.Go("heap", func() error { return heap.Tune(side) }) // before the state is loaded
+	err = run(ctx, g, side, s.Config, c.App.Writer)
+	g.Stop()
+	return errors.Join(err, g.Wait())
+}
+
+// run opens and runs the server; what runs beside it does so in g.
+func run(ctx context.Context, g *group.Group, side context.Context, cfg server.Config, w io.Writer) error {
+	one, err := server.Open(cfg)
 	if err != nil {
 		return err
 	}
-	g, announcing := group.New(ctx)
 	g.Go("announcer", func() error {
-		announce(announcing, one, s.Config, c.App.Writer)
+		announce(side, one, cfg, w)
 		return nil
 	})
-	err = one.Run(ctx)
-	g.Stop()
-	return errors.Join(err, g.Wait())
+	return one.Run(ctx)
 }
 
 // announce says once that the server is ready, where, and with what. That nobody may be reading is
