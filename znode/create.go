@@ -62,7 +62,8 @@ func (op *Create) mode() (mode, error) {
 }
 
 // Create makes a node and returns it; its path differs from the one asked for if the flags ask
-// for a sequence number. The data is copied, the path is kept. The checks and their order are those of ZooKeeper.
+// for a sequence number. The data is copied, the path is kept. The checks and their order are
+// those of ZooKeeper.
 func (t *Tree) Create(e *Edit, op Create) (*Node, error) {
 	m, err := op.mode()
 	if err != nil {

@@ -1,7 +1,8 @@
 package znode
 
 // Set replaces the data of the node at path if it has the given version, or any for AnyVersion,
-// and returns the node as it is then. The data is copied, the path is kept. The checks and their order are those of ZooKeeper.
+// and returns the node as it is then. The data is copied, the path is kept. The checks and their
+// order are those of ZooKeeper.
 func (t *Tree) Set(e *Edit, path string, data []byte, version int32) (*Node, error) {
 	if err := ValidPath(path); err != nil {
 		return nil, err
