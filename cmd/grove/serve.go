@@ -71,13 +71,13 @@ func serve(c *cli.Context) error {
 
 	g, side := group.New(ctx)
 	g.Go("heap", func() error { return heap.Tune(side) }) // before the state is loaded
-	err = run(ctx, g, side, s.Config, c.App.Writer)
+	err = serveUntil(ctx, g, side, s.Config, c.App.Writer)
 	g.Stop()
 	return errors.Join(err, g.Wait())
 }
 
-// run opens and runs the server; what runs beside it does so in g.
-func run(ctx context.Context, g *group.Group, side context.Context, cfg server.Config, w io.Writer) error {
+// serveUntil opens the server and runs it until ctx ends; what runs beside it does so in g.
+func serveUntil(ctx context.Context, g *group.Group, side context.Context, cfg server.Config, w io.Writer) error {
 	one, err := server.Open(cfg)
 	if err != nil {
 		return err
