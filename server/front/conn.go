@@ -101,9 +101,10 @@ func (c *conn) read(g *group.Group) {
 	}
 }
 
-// close undoes what read set up. The session lives on.
+// close undoes what read set up. The session lives on. The connection is cut before it leaves the feed:
+// its responder must not arm a watch under a number that may belong to another by then.
 func (c *conn) close() {
-	c.nc.Close()
+	c.cut()
 	close(c.gone)
 	c.front.forget(c)
 	if c.inbox != nil {
@@ -111,9 +112,16 @@ func (c *conn) close() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.front.stats.add(&c.tally)
+}
+
+// cut ends the connection at once, whatever its goroutines are waiting for: the log may never answer.
+func (c *conn) cut() {
+	c.nc.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.ending = true
 	c.turn.Broadcast()
-	c.front.stats.add(&c.tally)
 }
 
 // linger lets a client that is being sent away read its last reply: closing with unread input would

@@ -140,10 +140,10 @@ func (f *Front) forget(c *conn) {
 
 func (f *Front) closeAll() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.draining = true
-	for c := range f.conns {
-		c.nc.Close()
+	f.mu.Unlock()
+	for _, c := range f.snapshot() {
+		c.cut()
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -94,24 +95,41 @@ func (l *memoryLog) stop() {
 	l.wake.Signal()
 }
 
-// house is a front with everything behind it, on loopback.
+// house is a front with everything behind it.
 type house struct {
-	log   *memoryLog
-	feed  *feed.Feed
-	front *front.Front
-	addr  string
+	log    *memoryLog
+	feed   *feed.Feed
+	front  *front.Front
+	listen net.Listener
+	stop   func() // ends it, and fails the test if that takes long; called when the test ends, too
+}
+
+// plan says what is not as usual in a house. Every field may be left out.
+type plan struct {
+	front  func(*front.Config)
+	feed   func(*feed.Config)
+	listen net.Listener // nil: loopback
 }
 
 func newHouse(t testing.TB, change func(*front.Config)) *house {
 	t.Helper()
-	h := &house{log: newMemoryLog()}
+	return plan{front: change}.build(t)
+}
+
+func (p plan) build(t testing.TB) *house {
+	t.Helper()
+	h := &house{log: newMemoryLog(), listen: p.listen}
 	m := state.New()
 	var out state.Outcome
 	m.Apply(1, nil, &out)
-	h.feed = feed.New(feed.Config{
+	back := feed.Config{
 		Machine: m, Log: h.log, Server: 1, RecentMax: 1000, RecentFrom: 1,
 		InboxBytesMax: 1 << 20, PendingBytesMax: 1 << 20,
-	})
+	}
+	if p.feed != nil {
+		p.feed(&back)
+	}
+	h.feed = feed.New(back)
 	h.log.apply = h.feed.Apply
 	h.feed.Begin(1)
 	cfg := front.Config{
@@ -119,30 +137,93 @@ func newHouse(t testing.TB, change func(*front.Config)) *house {
 		HandshakeTimeout: 10 * time.Second, SessionTimeoutMinMs: 4000, SessionTimeoutMaxMs: 40000,
 		Random: func(b []byte) { rand.Read(b) },
 	}
-	if change != nil {
-		change(&cfg)
+	if p.front != nil {
+		p.front(&cfg)
 	}
 	h.front = front.New(cfg)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	if h.listen == nil {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.listen = l
 	}
-	h.addr = l.Addr().String()
+	h.run(t)
+	t.Cleanup(h.stop)
+	return h
+}
+
+// run starts the goroutines of the house and says how they end.
+func (h *house) run(t testing.TB) {
 	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(h.log.run)
-	wg.Go(func() {
-		if err := h.front.Serve(ctx, l); err != nil {
+	var logs, serves sync.WaitGroup
+	logs.Go(h.log.run)
+	serves.Go(func() {
+		if err := h.front.Serve(ctx, h.listen); err != nil {
 			t.Error(err)
 		}
 	})
-	t.Cleanup(func() {
+	h.stop = sync.OnceFunc(func() {
+		// A front that waited for the log here would wait for ever when the log has failed.
 		h.feed.Stop()
 		cancel()
+		ended := make(chan struct{})
+		go func() { serves.Wait(); close(ended) }()
+		select {
+		case <-ended:
+		case <-time.After(stopTimeout):
+			stacks := make([]byte, 1<<20)
+			t.Errorf("the front has not ended:\n%s", stacks[:runtime.Stack(stacks, true)])
+			panic("a goroutine is left behind")
+		}
 		h.log.stop()
-		wg.Wait()
+		logs.Wait()
 	})
-	return h
+}
+
+const stopTimeout = 20 * time.Second
+
+// until yields to the other goroutines until cond holds.
+func (h *house) until(t testing.TB, cond func() bool) {
+	t.Helper()
+	for begun := time.Now(); !cond(); runtime.Gosched() {
+		if time.Since(begun) > stopTimeout {
+			t.Fatal("what is waited for does not come")
+		}
+	}
+}
+
+func (h *house) outstanding() int64 {
+	load, _ := h.front.Figures()
+	return load.Outstanding
+}
+
+// pipes is a listener in memory, for tests in which time is an argument. What is written on one side
+// is read on the other at once, or the writer waits: there is no buffer between.
+type pipes struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), done: make(chan struct{})} }
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "unix"} }
+
+func (p *pipes) dial() net.Conn {
+	ours, theirs := net.Pipe()
+	p.conns <- theirs
+	return ours
 }
 
 // client speaks the protocol by hand.
@@ -157,12 +238,17 @@ type client struct {
 
 func (h *house) dial(t testing.TB) *client {
 	t.Helper()
-	c, err := net.Dial("tcp", h.addr)
-	if err != nil {
-		t.Fatal(err)
+	var c net.Conn
+	if p, ok := h.listen.(*pipes); ok {
+		c = p.dial()
+	} else {
+		var err error
+		if c, err = net.Dial("tcp", h.listen.Addr().String()); err != nil {
+			t.Fatal(err)
+		}
+		c.SetDeadline(time.Now().Add(20 * time.Second))
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(20 * time.Second))
 	return &client{t: t, c: c, r: bufio.NewReader(c)}
 }
 
@@ -178,8 +264,7 @@ func (h *house) open(t testing.TB) *client {
 
 func (k *client) hello(m wire.ConnectRequest) wire.ConnectResponse {
 	k.t.Helper()
-	b, mark := wire.BeginFrame(nil)
-	k.write(wire.EndFrame(m.Append(b), mark))
+	k.greeting(m)
 	r := codec.NewReader(k.frame())
 	var a wire.ConnectResponse
 	a.Decode(&r)
@@ -188,6 +273,13 @@ func (k *client) hello(m wire.ConnectRequest) wire.ConnectResponse {
 	}
 	k.id, k.pass = a.SessionID, append([]byte(nil), a.Password...)
 	return a
+}
+
+// greeting writes a connect request.
+func (k *client) greeting(m wire.ConnectRequest) {
+	k.t.Helper()
+	b, mark := wire.BeginFrame(nil)
+	k.write(wire.EndFrame(m.Append(b), mark))
 }
 
 func (k *client) write(b []byte) {
