@@ -108,9 +108,10 @@ type Config struct {
 	Built   time.Time
 }
 
-// DefaultConfig returns the configuration of a server without any settings, Dir excepted.
+// DefaultConfig returns the defaults that are not zero. Those that zero stands for follow from
+// what is set beside them, and are Complete's business.
 func DefaultConfig() Config {
-	return Config{ConnectionsPerAddressMax: 60, EnforceQuota: true}.Complete()
+	return Config{ConnectionsPerAddressMax: 60, EnforceQuota: true}
 }
 
 // Complete returns c with the default in every field whose zero stands for it.

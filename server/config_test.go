@@ -10,7 +10,7 @@ import (
 func valid() Config {
 	c := DefaultConfig()
 	c.Dir = "data"
-	return c
+	return c.Complete()
 }
 
 func TestTheDefaultsAreValid(t *testing.T) {

@@ -94,10 +94,11 @@ func (s *settings) rows() []row {
 
 // defaults are the settings of a server that is told nothing.
 func defaults() settings {
-	return settings{
-		Config:    server.Config{Dir: "grove-data", ConnectionsPerAddressMax: 60, EnforceQuota: true},
-		LogFormat: "text", LogLevel: "info", origin: map[string]string{},
+	s := settings{
+		Config: server.DefaultConfig(), LogFormat: "text", LogLevel: "info", origin: map[string]string{},
 	}
+	s.Dir = "grove-data"
+	return s
 }
 
 // inputs are where settings come from, weakest last.
