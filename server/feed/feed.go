@@ -94,9 +94,11 @@ func (f *Feed) Watching(fn func(v *state.View, w *watch.Table)) {
 	fn(f.view.Load(), f.watches)
 }
 
-// Join gives a new connection its inbox. ids are the identities it starts with.
-func (f *Feed) Join(ids []znode.Identity) *Inbox {
-	in := newInbox(f.cfg.InboxBytesMax)
+// Join gives a new connection its inbox. ids are the identities it starts with. cut is called once if
+// the connection must end: the inbox is Ready then, but whoever serves it may be stuck in a Write to a
+// client that takes nothing, which cut must bring to an end. It must not block, nor call the feed.
+func (f *Feed) Join(ids []znode.Identity, cut func()) *Inbox {
+	in := newInbox(f.cfg.InboxBytesMax, cut)
 	in.SetIdentities(ids)
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -26,6 +26,7 @@ type Inbox struct {
 	ids     atomic.Pointer[[]znode.Identity]
 	waiting atomic.Int32  // events and completions held; lets a reader look without the lock
 	ready   chan struct{} // capacity 1: there is something to take
+	cut     func()        // see Feed.Join
 
 	mu     sync.Mutex // guards the fields below; innermost
 	events []watch.Event
@@ -42,8 +43,8 @@ type item struct {
 	done  Completion
 }
 
-func newInbox(bound int) *Inbox {
-	return &Inbox{ready: make(chan struct{}, 1), bound: bound}
+func newInbox(bound int, cut func()) *Inbox {
+	return &Inbox{ready: make(chan struct{}, 1), bound: bound, cut: cut}
 }
 
 // ID names the connection in the watch table.
@@ -114,9 +115,9 @@ func (in *Inbox) push(it item) (wasEmpty bool) {
 		in.weight += completionWeight
 	}
 	if in.weight > in.bound {
-		in.events, in.done, in.weight, in.ended = nil, nil, 0, true
+		in.events, in.done, in.weight = nil, nil, 0
 		in.waiting.Store(0)
-		in.signal()
+		in.endLocked()
 		return false
 	}
 	return in.waiting.Add(1) == 1
@@ -125,8 +126,16 @@ func (in *Inbox) push(it item) (wasEmpty bool) {
 // end marks the connection for closing after what it already holds.
 func (in *Inbox) end() {
 	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.endLocked()
+}
+
+func (in *Inbox) endLocked() {
+	if in.ended || in.closed {
+		return
+	}
 	in.ended = true
-	in.mu.Unlock()
+	in.cut()
 	in.signal()
 }
 

@@ -39,22 +39,24 @@ type conn struct {
 	submit    []feed.Submission // gathered by the reader while it holds mu, submitted when it does not
 	submitted bool
 
-	mu       sync.Mutex // guards the fields below
-	turn     sync.Cond  // signalled when output was written, a slot was freed or the end has come
-	lane     lane
-	out      []byte // encoded and not written
-	spare    []byte // the other buffer of the pair
-	writing  bool   // one goroutine is in Write
-	ending   bool   // nothing more is admitted; the connection closes when its output is written
-	session  session.ID
-	epoch    uint32
-	timeout  int32 // ms, granted
-	readOnly bool  // the client sent its readOnly byte and expects ours
-	events   []watch.Event
-	done     []feed.Completion
-	now      int64 // ns, monotonic, of the batch at hand
-	nowMs    int64 // ms since 1970, likewise
-	tally    tally
+	mu        sync.Mutex // guards the fields below
+	turn      sync.Cond  // signalled when output was written, a slot was freed or the end has come
+	lane      lane
+	out       []byte // encoded and not written
+	spare     []byte // the other buffer of the pair
+	writing   bool   // one goroutine is in Write
+	ending    bool   // nothing more is admitted; the connection closes when its output is written
+	failed    bool   // a Write has failed: the client does not listen any more
+	lingering bool   // the reader waits for the client to hang up
+	session   session.ID
+	epoch     uint32
+	timeout   int32 // ms, granted
+	readOnly  bool  // the client sent its readOnly byte and expects ours
+	events    []watch.Event
+	done      []feed.Completion
+	now       int64 // ns, monotonic, of the batch at hand
+	nowMs     int64 // ms since 1970, likewise
+	tally     tally
 }
 
 var epochStart = time.Now() // monotonic zero of tallies
@@ -83,7 +85,7 @@ func (c *conn) read(g *group.Group) {
 	if !c.greet() {
 		return
 	}
-	c.inbox = c.feed.Join([]znode.Identity{{Scheme: "ip", ID: c.remote.Addr().String()}})
+	c.inbox = c.feed.Join([]znode.Identity{{Scheme: "ip", ID: c.remote.Addr().String()}}, c.hurry)
 	g.Go("responder", func() error { c.respond(); return nil })
 	if err := c.connect(); err != nil {
 		c.linger(err)
@@ -131,15 +133,18 @@ func (c *conn) linger(cause error) {
 	if errors.As(cause, &tooLong) {
 		c.front.stats.tooLong.Add(1)
 	}
+	c.hurry()
 	c.mu.Lock()
-	for c.writing && !c.broken() {
+	for c.writing {
 		c.turn.Wait()
 	}
+	c.lingering = true
+	failed := c.failed
+	c.nc.SetReadDeadline(time.Now().Add(lingerTime))
 	c.mu.Unlock()
-	if half, ok := c.nc.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
+	if half, ok := c.nc.(interface{ CloseWrite() error }); failed || !ok || half.CloseWrite() != nil {
 		return
 	}
-	c.nc.SetReadDeadline(time.Now().Add(lingerTime))
 	scrap := c.in.buf
 	for {
 		if _, err := c.nc.Read(scrap); err != nil {
@@ -150,14 +155,9 @@ func (c *conn) linger(cause error) {
 
 const lingerTime = 500 * time.Millisecond
 
-func (c *conn) broken() bool {
-	select {
-	case <-c.gone:
-		return true
-	default:
-		return false
-	}
-}
+// hurry gives the client a last moment to take what is being written to it. Without it a Write to one
+// that takes nothing would not end, nor would the connection.
+func (c *conn) hurry() { c.nc.SetWriteDeadline(time.Now().Add(lingerTime)) }
 
 // batch admits every request that has arrived, submits the writes among them in one go and writes
 // out what could be answered at once.
@@ -263,10 +263,26 @@ func (c *conn) flush() error {
 		c.out = nil
 	}
 	if err != nil {
-		c.ending = true
+		c.ending, c.failed = true, true
+		if tcp, ok := c.nc.(*net.TCPConn); ok {
+			tcp.SetLinger(0) // what the client has not taken must not stay in the kernel for it
+		}
 	}
 	c.turn.Broadcast()
 	return err
+}
+
+// ease writes output out while there is more of it than should be. It releases mu while it waits, and
+// ends at the latest when the connection does. Whoever appends without bound calls it in between.
+func (c *conn) ease() error {
+	for len(c.out) >= outBytesHigh && !c.ending {
+		if c.writing {
+			c.turn.Wait() // for the other goroutine, which writes that as well
+		} else if err := c.flush(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *conn) clock() {
@@ -293,6 +309,11 @@ func (c *conn) respond() {
 func (c *conn) answerInbox() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// What the client does not take stays in the inbox, which has a bound.
+	if c.ease() != nil {
+		c.end()
+		return false
+	}
 	c.clock()
 	// Taken under mu: the reader must not answer a read between the taking and the appending of an
 	// event that the read's view has already seen.
@@ -322,7 +343,9 @@ func (c *conn) answerInbox() bool {
 func (c *conn) end() {
 	c.ending = true
 	c.turn.Broadcast()
-	c.nc.SetReadDeadline(time.Now())
+	if !c.lingering {
+		c.nc.SetReadDeadline(time.Now())
+	}
 }
 
 // settle records the outcome of a request that went through the log.
@@ -352,10 +375,8 @@ func (c *conn) advance() {
 			c.answerNow(&req, req.body)
 		}
 		c.lane.leave()
-		if len(c.out) >= outBytesHigh {
-			if c.flush() != nil {
-				return
-			}
+		if c.ease() != nil {
+			return
 		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/grovekeeper/grove/server/front"
 	"github.com/grovekeeper/grove/server/replica"
 	"github.com/grovekeeper/grove/server/state"
+	"github.com/grovekeeper/grove/znode"
 )
 
 // memoryLog agrees with itself at once: what is proposed is applied, in order, by a goroutine of its
@@ -351,3 +352,6 @@ func (k *client) create(path, data string, flags int32) reply {
 	k.t.Helper()
 	return k.call(wire.OpCreate, &wire.CreateRequest{Path: path, Data: []byte(data), ACL: anyone, Flags: flags})
 }
+
+// open31 is anyone, as commands carry it.
+var open31 = []znode.ACE{{Perms: znode.PermAll, Scheme: "world", ID: "anyone"}}
