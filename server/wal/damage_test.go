@@ -200,6 +200,55 @@ func TestEverySector(t *testing.T) {
 	}
 }
 
+// TestWitnessInTheLog takes the watermark away and zeroes every sector, and every page, that lies
+// before the last batch of the log. The records behind it must tell.
+func TestWitnessInTheLog(t *testing.T) {
+	for _, p := range patients(t, true) {
+		p.fs.Remove("log/" + watermarkName)
+		for _, file := range files(t, p.fs) {
+			data, _ := p.fs.Bytes(file)
+			h, ok := parseHeader(data[:headerBytes])
+			if !ok {
+				continue
+			}
+			final := lastBatch(t, p.fs, file, &h)
+			for _, size := range []int{disk.Sector, 4096} {
+				for at := 0; at+size <= final; at += size {
+					bad := append([]byte(nil), data...)
+					clear(bad[at : at+size])
+					fs := p.fs.Clone()
+					fs.Put(file, bad)
+					c := (*CorruptError)(nil)
+					err := p.survives(t, fs, "%s zeroed at %d", file, at)
+					if !errors.As(err, &c) || c.File != file || c.Offset > int64(at+size) {
+						t.Errorf("%s: %s zeroed from %d to %d: %v", p.name, file, at, at+size, err)
+					}
+				}
+			}
+		}
+	}
+}
+
+// lastBatch returns where the last batch of a segment begins.
+func lastBatch(t *testing.T, fs *disk.Memory, file string, h *header) (start int) {
+	t.Helper()
+	f, err := fs.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	scan := newScanner(f, h)
+	for {
+		begin := scan.end
+		if _, ok, err := scan.next(); err != nil {
+			t.Fatal(err)
+		} else if !ok {
+			return start
+		}
+		start = int(begin)
+	}
+}
+
 // TestFiles removes, copies, renames, shortens and extends files.
 func TestFiles(t *testing.T) {
 	for _, p := range patients(t, true) {
@@ -212,8 +261,10 @@ func TestFiles(t *testing.T) {
 				return p.survives(t, fs, "%s %s", file, how)
 			}
 			live := strings.HasSuffix(file, ".log") && data[0] != 0
-			if err := try("removed", func(fs *disk.Memory) { fs.Remove(file) }); live && err == nil {
-				t.Errorf("%s: %s removed: nobody noticed", p.name, file)
+			err := try("removed", func(fs *disk.Memory) { fs.Remove(file) })
+			c := (*CorruptError)(nil)
+			if live && (!errors.As(err, &c) || i > 0 && c.File != file) {
+				t.Errorf("%s: %s removed: %v", p.name, file, err)
 			}
 			if err := try("copied to another number", func(fs *disk.Memory) {
 				fs.Put("log/00000000000000ff.log", data)

@@ -17,6 +17,7 @@ type segment struct {
 	first   uint64 // index of slots[0]; without slots, where the segment's entries would lie
 	slots   []slot // of the entries that were not overwritten since; guarded by Log.mu
 	readers int    // while not zero, the file must not be recycled; guarded by Log.mu
+	tried   bool   // to recycle it; guarded by keeper.work
 }
 
 // next is the index after the segment's last live entry.

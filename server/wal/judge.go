@@ -56,6 +56,10 @@ func (s *survey) assess() error {
 			b := s.begun[0]
 			return s.corrupt(b, headerBytes, "no whole record here, but %s was prepared after it", f.name)
 		}
+		if zero := f.raw == [headerBytes]byte{}; zero && f.named > newest+1 {
+			return &CorruptError{filepath.Join(s.dir, segmentName(newest+1)), 0,
+				fmt.Sprintf("segment %d is missing: %s was prepared after it", newest+1, f.name)}
+		}
 		if i > 0 || f.named != newest+1 {
 			return s.corrupt(f, 0, "no whole header, and the newest segment is %d", newest)
 		}

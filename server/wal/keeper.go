@@ -103,7 +103,8 @@ func (l *Log) wake(off int64) {
 	if crossed {
 		l.asked = l.tail.seq
 	}
-	if crossed || !l.timed.Load() && !l.timed.Swap(true) {
+	untimed := !l.timed.Load() && !l.timed.Swap(true)
+	if crossed || untimed {
 		l.kick()
 	}
 }
@@ -152,13 +153,17 @@ func (l *Log) chores() (old, tail *segment, begun bool) {
 	tail = l.index.tail()
 	begun = l.durable.seq == tail.seq && l.durable.off >= tail.capacity/prepareAt ||
 		l.durable.seq == tail.seq && l.draft.file != nil
-	for i, g := range l.retired {
-		if g.readers == 0 {
-			l.retired = append(l.retired[:i:i], l.retired[i+1:]...)
-			return g, tail, begun
-		}
+	if len(l.retired) > 0 && l.retired[0].readers == 0 { // in order, or there would be a gap
+		old = l.retired[0]
 	}
-	return nil, tail, begun
+	return old, tail, begun
+}
+
+// gone strikes the oldest retired segment off the list.
+func (l *Log) gone() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.retired = l.retired[1:]
 }
 
 // capacityAfter returns the size of the segment after g.
@@ -170,24 +175,33 @@ func (l *Log) path(name string) string { return filepath.Join(l.dir, name) }
 
 func segmentName(seq uint64) string { return fmt.Sprintf("%016x.log", seq) }
 
-// putAway makes an old segment a finished draft, to become the next spare in its time, unless there is
-// a draft or it has another size; then it deletes it. The directory is flushed each time, so
-// that a power cut never leaves a gap.
+// putAway makes an old segment a finished draft, to become the next spare in its time, unless
+// there is a draft or it has another size; then it deletes it. The directory is flushed each time, so
+// that a power cut never leaves a gap; a segment that cannot be put away keeps the later ones
+// waiting for the same reason.
 func (l *Log) putAway(g *segment, capacity int64) error {
-	if l.draft.file != nil || g.capacity != capacity {
-		err := errors.Join(g.file.Close(), l.fs.Remove(g.path))
-		return errors.Join(err, l.fs.SyncDir(l.dir))
+	recycle := l.draft.file == nil && g.capacity == capacity && !g.tried
+	g.tried = true
+	if !recycle {
+		if err := l.removeIfThere(g.path); err != nil {
+			return err
+		}
+		if err := l.fs.SyncDir(l.dir); err != nil {
+			return err
+		}
+		l.gone()
+		return g.file.Close()
 	}
-	err := l.fs.Rename(g.path, l.path(prepareName))
-	if err == nil {
-		err = l.fs.SyncDir(l.dir)
+	if err := l.fs.Rename(g.path, l.path(prepareName)); err != nil {
+		return err
 	}
-	if err != nil {
-		return errors.Join(err, g.file.Close())
+	if err := l.fs.SyncDir(l.dir); err != nil {
+		return err
 	}
+	l.gone()
 	// Only now, under a name that Open does not take for a segment's, may the header go.
 	l.draft = draft{g.file, capacity, capacity}
-	if _, err = g.file.WriteAt(make([]byte, headerBytes), 0); err != nil {
+	if _, err := g.file.WriteAt(zeros[:headerBytes], 0); err != nil {
 		return err
 	}
 	return g.file.Sync()

@@ -107,10 +107,7 @@ func (l *Log) tidy(s *survey) error {
 			return err
 		}
 	}
-	if err := l.rename(s); err != nil {
-		return err
-	}
-	return l.fs.SyncDir(l.dir)
+	return l.rename(s) // openMarker makes all this durable
 }
 
 // rename gives every segment the name that goes with its number.

@@ -129,3 +129,68 @@ func TestPowerCutWhileOpening(t *testing.T) {
 		}
 	}
 }
+
+// TestPowerCutAtBirth cuts the power while a log is made, and just after.
+func TestPowerCutAtBirth(t *testing.T) {
+	for name := range fates(0) {
+		for stop := 1; ; stop++ {
+			w := &twin{t: t, fs: disk.NewMemory(), opts: small(), states: []state{{first: 1}}}
+			w.fs.Hook(func(op disk.Op) error {
+				if op.N >= stop {
+					return disk.ErrPower
+				}
+				return nil
+			})
+			l, err := Open(w.fs, "log", w.opts)
+			if err == nil {
+				w.log = l
+				w.fs.Hook(nil)
+				w.play([]byte{0, 3, 4, 9, 5, 3})
+			}
+			w.fs.CutPower(fates(uint64(stop))[name])
+			w.reopen()
+			w.play([]byte{0, 3, 4, 9, 5, 3})
+			w.check()
+			if err == nil {
+				break
+			}
+		}
+	}
+}
+
+// TestTornBatchStaysGone loses the first of two batches and keeps the second, which was never
+// acknowledged. When the next life then writes the very same first batch, the second would fit
+// behind it again.
+func TestTornBatchStaysGone(t *testing.T) {
+	w := newTwin(t, small())
+	w.must(w.append(Batch{Entries: entriesFrom(1, 1, 9), Hard: HardState{1, 1, 0}}))
+	w.must(w.append(Batch{Entries: []Entry{{10, 1, 0, make([]byte, 3*disk.Sector)}}}))
+	w.must(w.close())
+	w.reopen()
+	first := Batch{Hard: HardState{1, 1, 10}}
+	w.must(w.append(first))
+	start := w.log.place.off - endSize
+	w.fs.Hook(func(op disk.Op) error {
+		if op.Kind == disk.OpSync {
+			return disk.ErrPower
+		}
+		return nil
+	})
+	if err := w.append(Batch{Entries: entriesFrom(11, 1, 2)}); err == nil {
+		t.Fatal("the flush should have failed")
+	}
+	w.fs.CutPower(func(u disk.Unit) int {
+		if u.Off == start {
+			return disk.Lost
+		}
+		return disk.Kept
+	})
+	w.reopen()
+	if w.log.Last() != 10 {
+		t.Fatalf("the log ends at %d", w.log.Last())
+	}
+	w.must(w.append(first))
+	w.fs.CutPower(func(disk.Unit) int { return disk.Kept })
+	w.reopen()
+	w.check()
+}
