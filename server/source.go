@@ -61,7 +61,7 @@ func (s *Server) Stats() admin.Stats {
 	latency.Checkpoint, latency.Start = s.meters.checkpoint.summary(), s.meters.start.summary()
 	s.meters.mu.Unlock()
 	stats := admin.Stats{
-		Version: s.cfg.Version, Mode: "standalone", Serving: s.serving(),
+		Version: s.cfg.Version, Built: s.cfg.Built, Mode: "standalone", Serving: s.serving(),
 		UptimeMs: time.Since(s.started).Milliseconds(),
 		Load:     load, Latency: latency,
 		Tree: admin.Tree{

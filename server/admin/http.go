@@ -23,6 +23,7 @@ func Handler(source Source) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { readyz(source, w) })
+	mux.Handle("GET /metrics", metrics(source))
 	mux.HandleFunc("GET /commands", listPages)
 	mux.HandleFunc("GET /commands/{name}", func(w http.ResponseWriter, r *http.Request) { servePage(source, w, r) })
 	mux.HandleFunc("POST /commands/{name}", func(w http.ResponseWriter, r *http.Request) { servePage(source, w, r) })
