@@ -130,7 +130,7 @@ func (s *Server) openCheckpoint() (*state.Machine, checkpoint.Recent, error) {
 		Term: start.Term, Members: start.ConfState,
 	}
 	recent := checkpoint.Recent{} // complete from the beginning
-	err = store.Write(machine.View(), checkpoint.Dirty{All: true, Recent: recent}, meta)
+	err = store.Write(machine.View(), recent, meta)
 	return machine, recent, err
 }
 
@@ -174,7 +174,7 @@ func (s *Server) wire(machine *state.Machine, recent checkpoint.Recent, meta che
 		SkipACL:    s.cfg.SkipACL,
 		OnSessions: func(changes []state.SessionChange) { s.reaper.Sessions(changes) },
 		Checkpoint: feed.CheckpointPolicy{
-			Entries: s.cfg.CheckpointEvery, Nodes: checkpointNodes, Bytes: checkpointBytes,
+			Entries: s.cfg.CheckpointEvery, Bytes: checkpointBytes,
 		},
 	})
 	r, err := replica.Open(replica.Config{
@@ -215,8 +215,7 @@ func (s *Server) wire(machine *state.Machine, recent checkpoint.Recent, meta che
 const (
 	// pendingBytesMax bounds the commands of this server between a connection and the applier.
 	pendingBytesMax = 16 << 20
-	// A checkpoint is due when so many nodes differ from the last, or so much log would be replayed.
-	checkpointNodes = 20_000
+	// checkpointBytes of log are enough for a checkpoint, however few entries they are.
 	checkpointBytes = 64 << 20
 )
 
@@ -338,16 +337,17 @@ func (s *Server) writeCheckpoint(p *feed.Pinned) error {
 	begun := time.Now()
 	meta, _ := s.store.Meta()
 	meta.Term = p.Term
-	err := s.store.Write(p.View, checkpoint.Dirty{
-		Nodes: p.Nodes, Sessions: p.Sessions,
-		Recent: checkpoint.Recent{From: p.RecentFrom, Changes: p.Recent},
-	}, meta)
+	err := s.store.Write(p.View, checkpoint.Recent{From: p.RecentFrom, Changes: p.Recent}, meta)
+	if errors.Is(err, checkpoint.ErrFull) {
+		s.log.Error("checkpoint not written: the log is kept until there is room", "zxid", p.View.Zxid, "err", err)
+		return nil
+	}
 	if err != nil {
-		return fmt.Errorf("write checkpoint: %w", err)
+		return err
 	}
 	took := time.Since(begun)
 	s.meters.checkpointed(took)
-	s.log.Info("checkpoint written", "zxid", p.View.Zxid, "dirty", len(p.Nodes), "took", took)
+	s.log.Info("checkpoint written", "zxid", p.View.Zxid, "took", took)
 	retain := max(s.cfg.LogRetain, 0)
 	if below := int64(p.View.Zxid) - int64(retain); below > 0 {
 		return s.replica.Released(uint64(below))

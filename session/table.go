@@ -36,6 +36,25 @@ func (t *Table) Len() int { return t.tree.Len() }
 // Walk yields every session in the order of ids, until yield returns false.
 func (t *Table) Walk(yield func(Session) bool) { t.tree.Ascend(yield) }
 
+// Diff yields the ids of the sessions in which t differs from old, ascending but for those that are
+// gone, which come last. Tables with equal digests are taken for equal; else all of both are looked at.
+func (t *Table) Diff(old *Table, yield func(ID) bool) {
+	if t.digest == old.digest {
+		return
+	}
+	more := true
+	t.Walk(func(s Session) bool {
+		if before, ok := old.Get(s.ID); !ok || before != s {
+			more = yield(s.ID)
+		}
+		return more
+	})
+	if !more {
+		return
+	}
+	old.Walk(func(s Session) bool { return t.tree.Has(s) || yield(s.ID) })
+}
+
 // Digest sums up the table: equal tables have equal digests, in whatever order they came about,
 // and tables that differ in one bit have different ones but for an accident of 1 in 2^64.
 func (t *Table) Digest() uint64 { return t.digest }

@@ -3,7 +3,6 @@ package checkpoint
 import (
 	"runtime"
 	"slices"
-	"strings"
 
 	"go.etcd.io/bbolt"
 
@@ -34,16 +33,16 @@ func (t *batch) add(b bucket, from, mid int, gone bool) {
 	t.puts = append(t.puts, put{b, gone, from, mid, len(t.arena)})
 }
 
-// node adds the node at path, or its absence.
-func (t *batch) node(path string, n *znode.Node) {
+// node adds a node, or its absence.
+func (t *batch) node(n *znode.Node, gone bool) {
 	from := len(t.arena)
-	key, b := appendNodeKey(t.arena, path)
+	key, b := appendNodeKey(t.arena, n.Path())
 	t.arena = key
 	mid := len(t.arena)
-	if n != nil {
+	if !gone {
 		t.arena = znode.AppendNode(t.arena, n)
 	}
-	t.add(b, from, mid, n == nil)
+	t.add(b, from, mid, gone)
 }
 
 // session adds a session, or its absence.
@@ -105,33 +104,42 @@ func bucketIn(tx *bbolt.Tx, b bucket, fill float64) *bbolt.Bucket {
 	return in
 }
 
-// target is a record to be brought up to date with a view.
+// target is a record to be brought up to date.
 type target struct {
 	b    bucket
-	key  string
-	path string // of a node
-	id   session.ID
+	node *znode.Node // as it is now; or, if gone, as it was
+	gone bool
+	id   session.ID // of a session, if node is nil
 }
 
-// targets returns what d names, in the order in which it is stored.
-func targets(d Dirty) []target {
-	list := make([]target, 0, d.len())
+// targets returns what v differs in from the view written before, in the order in which it is stored;
+// or false if that is more than mendMost.
+func (s *Store) targets(v *state.View) ([]target, bool) {
+	most := s.mendMost(v)
+	var list []target
+	if most < 0 {
+		return nil, false
+	}
 	var key []byte
-	for path := range d.Nodes {
-		var b bucket
-		key, b = appendNodeKey(key[:0], path)
-		list = append(list, target{b: b, key: string(key), path: path})
-	}
-	for id := range d.Sessions {
-		list = append(list, target{b: sessionBucket, key: string(appendSessionKey(nil, id)), id: id})
-	}
-	slices.SortFunc(list, func(a, b target) int {
-		if a.b != b.b {
-			return int(a.b) - int(b.b)
+	v.Nodes.Diff(s.base.Nodes, func(before, after *znode.Node) bool {
+		t := target{node: after}
+		if after == nil {
+			t.node, t.gone = before, true
 		}
-		return strings.Compare(a.key, b.key)
+		key, t.b = appendNodeKey(key[:0], t.node.Path())
+		list = append(list, t)
+		return len(list) <= most
 	})
-	return list
+	v.Sessions.Diff(s.base.Sessions, func(id session.ID) bool {
+		list = append(list, target{b: sessionBucket, id: id})
+		return len(list) <= most
+	})
+	if len(list) > most {
+		return nil, false
+	}
+	// Nodes come in the order of their keys already, but for those with keys too long to be kept whole.
+	slices.SortStableFunc(list, func(a, b target) int { return int(a.b) - int(b.b) })
+	return list, true
 }
 
 // fill encodes the first of list, as they are in v, until there are countMax records or bytesMax
@@ -143,7 +151,7 @@ func (t *batch) fill(v *state.View, list []target, countMax, bytesMax int) []tar
 			s, alive := v.Sessions.Get(next.id)
 			t.session(next.id, s, alive)
 		} else {
-			t.node(next.path, v.Nodes.Get(next.path))
+			t.node(next.node, next.gone)
 		}
 		list = list[1:]
 	}

@@ -94,7 +94,7 @@ func BenchmarkMillion(b *testing.B) {
 	})
 	b.Run("rewrite", func(b *testing.B) {
 		for b.Loop() {
-			w.dirty.All = true
+			w.renew = true
 			p := startProbe()
 			w.save(s)
 			p.report(b)

@@ -68,10 +68,12 @@ type Store struct {
 	ledger  ledger
 	history history
 
-	leftover bool      // the staged buckets hold records that are no part of the state
-	broken   error     // why nothing more is written
-	batch    batch     // reused from transaction to transaction
-	tx       *bbolt.Tx // the one under way, for guard to end if bbolt panics
+	base     *state.View // what is in the file, staged records included; never nil
+	renew    bool        // the next write makes the file anew
+	leftover bool        // the staged buckets hold records that are no part of the state
+	broken   error       // why nothing more is written
+	batch    batch       // reused from transaction to transaction
+	tx       *bbolt.Tx   // the one under way, for guard to end if bbolt panics
 
 	machine *state.Machine // as loaded, until it is handed out
 	changes []znode.Change // likewise
@@ -119,7 +121,7 @@ func open(path string, o Options, e env) (*Store, error) {
 	return &Store{
 		path: path, o: o.complete(), env: e,
 		db: db, written: c.written, meta: c.meta, ledger: c.ledger, history: c.history, leftover: c.leftover,
-		machine: c.machine, changes: c.changes,
+		machine: c.machine, base: c.machine.View(), changes: c.changes,
 	}, nil
 }
 

@@ -84,7 +84,7 @@ func TestNew(t *testing.T) {
 func TestLockFollowsRewrite(t *testing.T) {
 	w, s, _ := grown(t)
 	for range 2 {
-		w.dirty.All = true
+		w.renew = true
 		w.save(s)
 		if _, err := Open(s.path, swift); !errors.Is(err, ErrLocked) {
 			t.Errorf("got %v, want ErrLocked", err)

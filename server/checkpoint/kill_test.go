@@ -30,7 +30,7 @@ func childStep(w *world, step int) {
 	for range step % 3 * 100 {
 		w.set(fmt.Sprintf("/%04d", r.IntN(3000)), "set")
 	}
-	w.dirty.All = step%10 == 0
+	w.renew = step%10 == 0
 }
 
 // TestChild is no test but the process that TestKill kills. It goes on from what it finds, and

@@ -28,7 +28,7 @@ func TestRecent(t *testing.T) {
 		w := newWorld(t)
 		for range 25 {
 			w.stir(r, r.IntN(1<<r.IntN(10)))
-			w.dirty.All = r.IntN(4) == 0
+			w.renew = r.IntN(4) == 0
 			w.save(s)
 			if s.Close(); err != nil {
 				t.Fatal(err)

@@ -24,7 +24,7 @@ func (s *Store) rewrite(v *state.View, r Recent, m Meta) error {
 	}
 	old := s.db
 	s.db, s.leftover = db, false
-	s.adopt(n)
+	s.adopt(v, n)
 	if err := old.Close(); err != nil {
 		return fmt.Errorf("close the old checkpoint: %w", err)
 	}
@@ -59,7 +59,7 @@ func (w *rewriter) write(v *state.View, n *version) error {
 	t := &w.s.batch
 	t.reset()
 	for node := range v.Nodes.Walk {
-		t.node(node.Path(), node)
+		t.node(node, false)
 		if !w.flush(false) {
 			return w.err
 		}

@@ -25,7 +25,7 @@ func (s *Store) stage(v *state.View, list []target, n *version) error {
 			return err
 		}
 	}
-	s.adopt(n)
+	s.adopt(v, n)
 	return nil
 }
 

@@ -2,7 +2,6 @@ package checkpoint
 
 import (
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -18,7 +17,7 @@ import (
 type world struct {
 	t       testing.TB
 	machine *state.Machine
-	dirty   Dirty
+	renew   bool // the next save makes a new file
 	recent  []znode.Change
 	from    znode.Zxid
 	all     []znode.Change // every change that fires, since the beginning
@@ -32,9 +31,9 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-// clean forgets what is dirty.
+// clean forgets what has been saved.
 func (w *world) clean() {
-	w.dirty = Dirty{Nodes: map[string]struct{}{}, Sessions: map[session.ID]struct{}{}}
+	w.renew = false
 	w.recent, w.from = nil, w.machine.Zxid()
 }
 
@@ -42,24 +41,12 @@ func (w *world) clean() {
 func (w *world) apply(c state.Command) error {
 	w.machine.Apply(w.machine.Zxid()+1, state.AppendCommand(nil, &c), &w.out)
 	for _, c := range w.out.Changes {
-		w.dirty.Nodes[c.Path] = struct{}{}
-		if c.Kind == znode.Created || c.Kind == znode.Deleted {
-			w.dirty.Nodes[parentOf(c.Path)] = struct{}{}
-		}
 		if c.Kind != znode.Touched {
 			w.recent = append(w.recent, c)
 			w.all = append(w.all, c)
 		}
 	}
-	for _, s := range w.out.Sessions {
-		w.dirty.Sessions[s.Session.ID] = struct{}{}
-	}
 	return w.out.Err
-}
-
-func parentOf(path string) string {
-	parent, _ := znode.KeyOf(path)
-	return parent
 }
 
 // must applies a command that has to hold.
@@ -130,18 +117,16 @@ func (w *world) stir(r *rand.Rand, n int) {
 	}
 }
 
-// view pins the state together with what is dirty.
-func (w *world) view() (*state.View, Dirty) {
-	d := w.dirty
-	d.Nodes, d.Sessions = maps.Clone(d.Nodes), maps.Clone(d.Sessions)
-	d.Recent = Recent{From: w.from, Changes: w.recent}
-	return w.machine.View(), d
+// view pins the state, and the changes since it was last saved.
+func (w *world) view() (*state.View, Recent) {
+	return w.machine.View(), Recent{From: w.from, Changes: w.recent}
 }
 
 // save writes the state to s.
 func (w *world) save(s *Store) {
 	w.t.Helper()
 	v, d := w.view()
+	s.renew = s.renew || w.renew
 	if err := s.Write(v, d, Meta{Cluster: 7, Member: 1, Term: 3, Members: []byte("members"), Extra: []byte("extra")}); err != nil {
 		w.t.Fatal(err)
 	}

@@ -10,18 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/grovekeeper/grove/server/state"
-	"github.com/grovekeeper/grove/session"
 )
-
-// Dirty is what may differ between a view and the one written before.
-type Dirty struct {
-	Nodes    map[string]struct{} // by path: written, created, deleted, or a child was
-	Sessions map[session.ID]struct{}
-	All      bool   // anything may: Nodes and Sessions do not matter
-	Recent   Recent // the newest changes; those that are in the file already are skipped
-}
-
-func (d Dirty) len() int { return len(d.Nodes) + len(d.Sessions) }
 
 // How much goes into one transaction. A commit lets nobody else have its processor, costs it 6 µs a
 // page, and makes the disk flush; of these it takes 0.8 ms. Records that follow each other share
@@ -41,9 +30,12 @@ const (
 )
 
 // Write brings the file up to date with v, which must not be older than what is in the file. m
-// goes with it, but for m.State, which is taken from v. What d leaves out must not have changed.
+// goes with it, but for m.State, which is taken from v; and so do the newest changes r, of which those
+// that are in the file already are skipped.
 //
-// The cost follows d, not the size of the state:
+// What differs is found by comparing v with the view that was written before, or that Load's machine
+// began as; a view of another machine differs in everything. The cost follows the difference, not
+// the size of the state:
 //
 //	a few records   one transaction, which holds everything
 //	more            staged: they are written to the staged buckets, a transaction at a time; with
@@ -57,7 +49,7 @@ const (
 //
 // ErrFull means that there was no space and that the file still holds a whole state, which Meta
 // tells. Any other error but ErrOrder leaves a store that only Close is left for.
-func (s *Store) Write(v *state.View, d Dirty, m Meta) error {
+func (s *Store) Write(v *state.View, r Recent, m Meta) error {
 	if s.broken != nil {
 		return fmt.Errorf("write checkpoint: %w: %w", ErrBroken, s.broken)
 	}
@@ -65,7 +57,7 @@ func (s *Store) Write(v *state.View, d Dirty, m Meta) error {
 		return fmt.Errorf("write checkpoint at %d: %w, %d", v.Zxid, ErrOrder, s.meta.State.Zxid)
 	}
 	m.State = v.Meta()
-	err := s.guard(func() error { return s.write(v, d, m) })
+	err := s.guard(func() error { return s.write(v, r, m) })
 	if err != nil && !errors.Is(err, ErrFull) {
 		s.broken = err
 	}
@@ -75,26 +67,30 @@ func (s *Store) Write(v *state.View, d Dirty, m Meta) error {
 	return nil
 }
 
-func (s *Store) write(v *state.View, d Dirty, m Meta) error {
-	if s.rewriteWorth(v, d) {
-		return s.rewrite(v, d.Recent, m)
+func (s *Store) write(v *state.View, r Recent, m Meta) error {
+	list, ok := s.targets(v)
+	if !ok || s.wasteful() {
+		return s.rewrite(v, r, m)
 	}
 	if err := s.settle(); err != nil {
 		return err
 	}
-	return s.update(v, targets(d), s.next(v, d.Recent, m))
+	return s.update(v, list, s.next(v, r, m))
 }
 
-// rewriteWorth reports whether a new file costs less than mending the old one: a record that lies
-// alone on its page costs as much to replace as twenty that follow each other, twice if it is
-// staged. A file of mostly free pages is made anew as well; it has no other way to shrink.
-func (s *Store) rewriteWorth(v *state.View, d Dirty) bool {
-	if d.All || !s.written {
-		return true
+// mendMost returns how many records may differ before a new file costs less than mending the old one:
+// a record that lies alone on its page costs as much to replace as twenty that follow each other,
+// twice if it is staged.
+func (s *Store) mendMost(v *state.View) int {
+	if !s.written || s.renew {
+		return -1
 	}
-	if n := d.len(); n > scattered && n*8 > v.Nodes.Len()+v.Sessions.Len() {
-		return true
-	}
+	return max(scattered, (v.Nodes.Len()+v.Sessions.Len())/8)
+}
+
+// wasteful reports whether the file is mostly free pages: it has no other way to shrink than to be
+// made anew.
+func (s *Store) wasteful() bool {
 	const worth = 4 << 20
 	free := int64(s.db.Stats().FreePageN) * pageSize
 	return free > worth && free > 3*(size(s.db)-free)
@@ -109,9 +105,10 @@ func size(db *bbolt.DB) (n int64) {
 	return n
 }
 
-// adopt notes that n is in the file.
-func (s *Store) adopt(n *version) {
-	s.written, s.meta, s.ledger, s.history = true, n.meta, n.ledger, n.history
+// adopt notes that n, of the view v, is in the file.
+func (s *Store) adopt(v *state.View, n *version) {
+	s.base, s.written, s.renew = v, true, false
+	s.meta, s.ledger, s.history = n.meta, n.ledger, n.history
 }
 
 // update writes the targets in place.
@@ -126,7 +123,7 @@ func (s *Store) update(v *state.View, list []target, n *version) error {
 				return err
 			}
 			return n.seal(tx)
-		}, func() { s.adopt(n) })
+		}, func() { s.adopt(v, n) })
 	}
 	if err := s.stage(v, list, n); err != nil {
 		return err

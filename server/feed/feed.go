@@ -154,7 +154,7 @@ func (f *Feed) Apply(entries []replica.Entry) {
 		a.step(entries[i], f.cfg.Server, boot)
 	}
 	f.publish()
-	a.handOver(f)
+	a.handOver(f.View())
 }
 
 // publish makes the batch visible: events first, then the view, then the answers. A reader that can
