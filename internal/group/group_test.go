@@ -34,3 +34,16 @@ func TestStopIsNoFailure(t *testing.T) {
 		}
 	})
 }
+
+func TestAFailureOfTheEndIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		parent, cancel := context.WithCancel(t.Context())
+		g, ctx := group.New(parent)
+		late := errors.New("could not write the last of it")
+		g.Go("keeper", func() error { <-ctx.Done(); return late })
+		cancel()
+		if err := g.Wait(); !errors.Is(err, late) {
+			t.Fatalf("Wait = %v, want %v", err, late)
+		}
+	})
+}
