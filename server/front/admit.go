@@ -22,7 +22,7 @@ func (c *conn) admit(frame []byte) error {
 		return errShort
 	}
 	c.tally.received++
-	s := slot{xid: h.Xid, op: h.Op, arrived: c.now}
+	s := slot{xid: h.Xid, op: h.Op, known: uint8(len(c.inbox.Identities())), arrived: c.now}
 	if !h.Op.Live() {
 		c.refuseAndEnd(s, wire.CodeUnimplemented)
 		return errEnding
@@ -92,7 +92,7 @@ func (c *conn) admitWrite(s slot, r *codec.Reader) {
 		c.admitRefusal(s, wire.CodeMarshallingError)
 		return
 	}
-	c.propose(c.lane.enter(s))
+	c.propose(s)
 }
 
 // resultTypes says, for each operation of a multi, what its result is marked as: a create with

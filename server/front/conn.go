@@ -34,29 +34,31 @@ type conn struct {
 	silent atomic.Bool // nothing was heard of the session since the last Front.Heard
 	gone   chan struct{}
 
-	in        frames            // owned by the reader
-	command   state.Command     // the reader's scratch
-	submit    []feed.Submission // gathered by the reader while it holds mu, submitted when it does not
-	submitted bool
+	in      frames        // owned by the reader
+	command state.Command // the reader's scratch
 
-	mu        sync.Mutex // guards the fields below
-	turn      sync.Cond  // signalled when output was written, a slot was freed or the end has come
-	lane      lane
-	out       []byte // encoded and not written
-	spare     []byte // the other buffer of the pair
-	writing   bool   // one goroutine is in Write
-	ending    bool   // nothing more is admitted; the connection closes when its output is written
-	failed    bool   // a Write has failed: the client does not listen any more
-	lingering bool   // the reader waits for the client to hang up
-	session   session.ID
-	epoch     uint32
-	timeout   int32 // ms, granted
-	readOnly  bool  // the client sent its readOnly byte and expects ours
-	events    []watch.Event
-	done      []feed.Completion
-	now       int64 // ns, monotonic, of the batch at hand
-	nowMs     int64 // ms since 1970, likewise
-	tally     tally
+	mu         sync.Mutex // guards the fields below
+	turn       sync.Cond  // signalled when output was written, a slot was freed or the end has come
+	lane       lane
+	submit     []feed.Submission // for the log, and not submitted
+	idle       []feed.Submission // the other buffer of the pair
+	submitting bool              // one goroutine is in Submit
+	who        []znode.Identity  // by whom the request at hand is judged
+	out        []byte            // encoded and not written
+	spare      []byte            // the other buffer of the pair
+	writing    bool              // one goroutine is in Write
+	ending     bool              // nothing more is admitted; the connection closes when its output is written
+	failed     bool              // a Write has failed: the client does not listen any more
+	lingering  bool              // the reader waits for the client to hang up
+	session    session.ID
+	epoch      uint32
+	timeout    int32 // ms, granted
+	readOnly   bool  // the client sent its readOnly byte and expects ours
+	events     []watch.Event
+	done       []feed.Completion
+	now        int64 // ns, monotonic, of the batch at hand
+	nowMs      int64 // ms since 1970, likewise
+	tally      tally
 }
 
 var epochStart = time.Now() // monotonic zero of tallies
@@ -99,7 +101,6 @@ func (c *conn) read(g *group.Group) {
 		if err := c.in.fill(c.nc); err != nil {
 			return
 		}
-		c.front.stats.received.Add(0)
 	}
 }
 
@@ -203,14 +204,19 @@ func (c *conn) leaveOrder(cause error) error {
 	return cause
 }
 
+// full says whether nothing more may be admitted for now.
+func (c *conn) full() bool {
+	return len(c.out) >= outBytesHigh || c.lane.len() >= c.front.cfg.OutstandingMax || c.lane.bytes >= laneBytesMax
+}
+
 // room makes sure that one more request may be admitted: it waits while too many are unanswered, and
 // while more output is gathered than should be.
 func (c *conn) room() error {
-	if len(c.out) >= outBytesHigh || c.lane.len() >= c.front.cfg.OutstandingMax {
+	if c.full() {
 		if err := c.send(); err != nil {
 			return err
 		}
-		for !c.ending && (len(c.out) >= outBytesHigh || c.lane.len() >= c.front.cfg.OutstandingMax) {
+		for !c.ending && c.full() {
 			c.turn.Wait()
 		}
 		c.clock()
@@ -221,17 +227,20 @@ func (c *conn) room() error {
 	return nil
 }
 
-// send submits the commands gathered and writes the output. It releases mu while it waits.
+// send submits the commands gathered and writes the output. It releases mu while it waits. If the other
+// goroutine is submitting, that one goes on with these: what is in the log is in the order of the lane.
 func (c *conn) send() error {
-	if len(c.submit) > 0 {
-		// Requests behind a write wait for it in the lane, so the order of the log is that of admission
-		// although mu is free meanwhile; and the log may be full.
+	for len(c.submit) > 0 && !c.submitting {
+		batch := c.submit
+		c.submit, c.submitting = c.idle[:0], true
 		c.mu.Unlock()
-		err := c.feed.Submit(c.inbox, c.submit)
-		clear(c.submit)
-		c.submit = c.submit[:0]
+		err := c.feed.Submit(c.inbox, batch) // waits while too much is on its way through the log
+		clear(batch)
 		c.mu.Lock()
+		c.idle, c.submitting = batch[:0], false
 		if err != nil {
+			c.ending = true
+			c.turn.Broadcast()
 			return err
 		}
 	}
@@ -329,7 +338,7 @@ func (c *conn) answerInbox() bool {
 	if !more {
 		c.ending = true
 	}
-	err := c.flush()
+	err := c.send()
 	if c.ending || err != nil {
 		c.end()
 		return false
@@ -373,6 +382,11 @@ func (c *conn) advance() {
 		case deferred:
 			req := *s
 			c.answerNow(&req, req.body)
+		case withheld:
+			c.lane.free(func(ticket uint64, command []byte) {
+				c.submit = append(c.submit, feed.Submission{Ticket: ticket, Command: command})
+			})
+			return
 		}
 		c.lane.leave()
 		if c.ease() != nil {

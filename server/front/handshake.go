@@ -109,7 +109,7 @@ func (c *conn) connect() error {
 		c.command.Kind = state.AttachSession
 		c.command.Session, c.command.Password = id, password
 	}
-	c.propose(c.lane.enter(slot{op: op, arrived: c.now}))
+	c.propose(slot{op: op, arrived: c.now})
 	if err := c.send(); err != nil {
 		return err
 	}
@@ -162,10 +162,15 @@ func (c *conn) commandHeader() {
 	}
 }
 
-// propose encodes the scratch command for submission under the ticket.
-func (c *conn) propose(ticket uint64) {
+// propose encodes the scratch command for submission, and puts the request in the lane. The command goes
+// to the log with the others of the batch, unless a read stands before it: that must not see it.
+func (c *conn) propose(s slot) {
 	size := 96 + len(c.command.Op.Path) + len(c.command.Op.Data)
-	c.submit = append(c.submit, feed.Submission{
-		Ticket: ticket, Command: state.AppendCommand(make([]byte, 0, size), &c.command),
-	})
+	command := state.AppendCommand(make([]byte, 0, size), &c.command)
+	if c.lane.fence > 0 {
+		s.phase, s.command = withheld, command
+		c.lane.enter(s)
+		return
+	}
+	c.submit = append(c.submit, feed.Submission{Ticket: c.lane.enter(s), Command: command})
 }

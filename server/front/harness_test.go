@@ -355,3 +355,11 @@ func (k *client) create(path, data string, flags int32) reply {
 
 // open31 is anyone, as commands carry it.
 var open31 = []znode.ACE{{Perms: znode.PermAll, Scheme: "world", ID: "anyone"}}
+
+// auth proves an identity, and wants it to be believed.
+func (k *client) auth(scheme, proof string) {
+	k.t.Helper()
+	if a := k.call(wire.OpAuth, &wire.AuthRequest{Scheme: scheme, Auth: []byte(proof)}); a.Err != wire.CodeOK {
+		k.t.Fatalf("auth %s %s: %v", scheme, proof, a.Err)
+	}
+}

@@ -102,3 +102,27 @@ func pings(n int) (b []byte) {
 	}
 	return b
 }
+
+// Requests that wait behind a write are kept, and whatever follows their records is ignored: together
+// that must not be a way to fill the memory.
+func TestRequestsThatWaitTakeLittleMemory(t *testing.T) {
+	h := newHouse(t, func(c *front.Config) { c.OutstandingMax = 1000 })
+	k := h.open(t)
+	h.log.hold()
+	k.send(wire.OpSetData, &wire.SetDataRequest{Path: "/", Version: -1})
+	prior := heap()
+	read, mark := wire.BeginFrame(nil)
+	read = append(read, wire.AppendRequest(nil, 7, wire.OpExists, &wire.ExistsRequest{Path: "/"})[4:]...)
+	read = wire.EndFrame(append(read, make([]byte, wire.MaxFrame-100)...), mark)
+	k.c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+	sent := 0
+	for ; sent < 100; sent++ {
+		if _, err := k.c.Write(read); err != nil {
+			break // it is not read any more, which is as good
+		}
+	}
+	if grown := heap() - prior; grown > 6<<20 {
+		t.Errorf("%d MiB are kept for %d requests", grown>>20, sent)
+	}
+	h.log.release()
+}
