@@ -2,7 +2,6 @@ package checkpoint
 
 import (
 	"runtime"
-	"slices"
 
 	"go.etcd.io/bbolt"
 
@@ -104,58 +103,41 @@ func bucketIn(tx *bbolt.Tx, b bucket, fill float64) *bbolt.Bucket {
 	return in
 }
 
-// target is a record to be brought up to date.
-type target struct {
-	b    bucket
-	node *znode.Node // as it is now; or, if gone, as it was
-	gone bool
-	id   session.ID // of a session, if node is nil
-}
-
-// targets returns what v differs in from the view written before, in the order in which it is stored;
-// or false if that is more than mendMost.
-func (s *Store) targets(v *state.View) ([]target, bool) {
-	most := s.mendMost(v)
-	var list []target
-	if most < 0 {
-		return nil, false
-	}
-	var key []byte
+// difference calls add for every record in which v differs from the view written before, in the order
+// in which they are stored, but for nodes with keys too long to be kept whole; until add says no.
+// Nodes carry themselves, as they are or, if gone, as they were; sessions their id.
+func (s *Store) difference(v *state.View, add func(n *znode.Node, gone bool, id session.ID) bool) {
+	more := true
 	v.Nodes.Diff(s.base.Nodes, func(before, after *znode.Node) bool {
-		t := target{node: after}
-		if after == nil {
-			t.node, t.gone = before, true
+		n := after
+		if n == nil {
+			n = before
 		}
-		key, t.b = appendNodeKey(key[:0], t.node.Path())
-		list = append(list, t)
-		return len(list) <= most
+		more = add(n, after == nil, 0)
+		return more
 	})
-	v.Sessions.Diff(s.base.Sessions, func(id session.ID) bool {
-		list = append(list, target{b: sessionBucket, id: id})
-		return len(list) <= most
-	})
-	if len(list) > most {
-		return nil, false
+	if more {
+		v.Sessions.Diff(s.base.Sessions, func(id session.ID) bool { return add(nil, false, id) })
 	}
-	// Nodes come in the order of their keys already, but for those with keys too long to be kept whole.
-	slices.SortStableFunc(list, func(a, b target) int { return int(a.b) - int(b.b) })
-	return list, true
 }
 
-// fill encodes the first of list, as they are in v, until there are countMax records or bytesMax
-// bytes, and returns the rest.
-func (t *batch) fill(v *state.View, list []target, countMax, bytesMax int) []target {
-	t.reset()
-	for len(list) > 0 && !t.full(countMax, bytesMax) {
-		if next := list[0]; next.b == sessionBucket {
-			s, alive := v.Sessions.Get(next.id)
-			t.session(next.id, s, alive)
-		} else {
-			t.node(next.node, next.gone)
-		}
-		list = list[1:]
+// differs counts the records in which v differs from the view written before, up to one more than most.
+func (s *Store) differs(v *state.View, most int) (n int) {
+	s.difference(v, func(*znode.Node, bool, session.ID) bool {
+		n++
+		return n <= most
+	})
+	return n
+}
+
+// record adds what difference has found.
+func (t *batch) record(v *state.View, n *znode.Node, gone bool, id session.ID) {
+	if n != nil {
+		t.node(n, gone)
+		return
 	}
-	return list
+	s, alive := v.Sessions.Get(id)
+	t.session(id, s, alive)
 }
 
 func (t *batch) full(countMax, bytesMax int) bool {

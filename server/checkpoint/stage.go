@@ -7,26 +7,45 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/grovekeeper/grove/server/state"
+	"github.com/grovekeeper/grove/session"
+	"github.com/grovekeeper/grove/znode"
 )
 
-// stage writes the targets to the staged buckets, and makes them part of the state.
-func (s *Store) stage(v *state.View, list []target, n *version) error {
+// stage writes what differs to the staged buckets, and makes it part of the state with the last of it.
+func (s *Store) stage(v *state.View, n *version) error {
 	n.ledger.staged = true
-	for len(list) > 0 {
-		list = s.batch.fill(v, list, sequential, batchBytes)
-		last := len(list) == 0
-		err := s.commit("stage", func(tx *bbolt.Tx) error {
-			if err := s.batch.write(tx, fillNew, true); err != nil || !last {
-				return err
+	t := &s.batch
+	t.reset()
+	var err error
+	s.difference(v, func(node *znode.Node, gone bool, id session.ID) bool {
+		if t.full(sequential, batchBytes) {
+			if err = s.stageBatch(nil); err != nil {
+				return false
 			}
-			return n.seal(tx)
-		}, func() { s.leftover = !last })
-		if err != nil {
-			return err
 		}
+		t.record(v, node, gone, id)
+		return true
+	})
+	if err == nil {
+		err = s.stageBatch(n)
+	}
+	if err != nil {
+		return err
 	}
 	s.adopt(v, n)
 	return nil
+}
+
+// stageBatch commits the batch to the staged buckets; and n, with the last one.
+func (s *Store) stageBatch(n *version) error {
+	err := s.commit("stage", func(tx *bbolt.Tx) error {
+		if err := s.batch.write(tx, fillNew, true); err != nil || n == nil {
+			return err
+		}
+		return n.seal(tx)
+	}, func() { s.leftover = n == nil })
+	s.batch.reset()
+	return err
 }
 
 // fold moves what is staged to its place. It may be cut short anywhere and begun again: until the

@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/grovekeeper/grove/server/state"
+	"github.com/grovekeeper/grove/session"
+	"github.com/grovekeeper/grove/znode"
 )
 
 // How much goes into one transaction. A commit lets nobody else have its processor, costs it 6 µs a
@@ -68,24 +70,20 @@ func (s *Store) Write(v *state.View, r Recent, m Meta) error {
 }
 
 func (s *Store) write(v *state.View, r Recent, m Meta) error {
-	list, ok := s.targets(v)
-	if !ok || s.wasteful() {
+	if !s.written || s.renew || s.wasteful() {
+		return s.rewrite(v, r, m)
+	}
+	// A record that lies alone on its page costs as much to replace as twenty that follow each other,
+	// twice if it is staged: beyond an eighth of all, a new file costs less than mending the old one.
+	most := max(scattered, (v.Nodes.Len()+v.Sessions.Len())/8)
+	count := s.differs(v, most)
+	if count > most {
 		return s.rewrite(v, r, m)
 	}
 	if err := s.settle(); err != nil {
 		return err
 	}
-	return s.update(v, list, s.next(v, r, m))
-}
-
-// mendMost returns how many records may differ before a new file costs less than mending the old one:
-// a record that lies alone on its page costs as much to replace as twenty that follow each other,
-// twice if it is staged.
-func (s *Store) mendMost(v *state.View) int {
-	if !s.written || s.renew {
-		return -1
-	}
-	return max(scattered, (v.Nodes.Len()+v.Sessions.Len())/8)
+	return s.update(v, count, s.next(v, r, m))
 }
 
 // wasteful reports whether the file is mostly free pages: it has no other way to shrink than to be
@@ -111,21 +109,28 @@ func (s *Store) adopt(v *state.View, n *version) {
 	s.meta, s.ledger, s.history = n.meta, n.ledger, n.history
 }
 
-// update writes the targets in place.
-func (s *Store) update(v *state.View, list []target, n *version) error {
+// update brings the file up to date with v, which differs in count records.
+func (s *Store) update(v *state.View, count int, n *version) error {
 	if err := n.announce(s.plain("announce")); err != nil {
 		return err
 	}
-	rest := s.batch.fill(v, list, scattered, batchBytes)
-	if len(rest) == 0 {
-		return s.commit("update", func(tx *bbolt.Tx) error {
-			if err := s.batch.write(tx, fillOld, false); err != nil {
-				return err
-			}
-			return n.seal(tx)
-		}, func() { s.adopt(v, n) })
+	if count <= scattered {
+		t := &s.batch
+		t.reset()
+		s.difference(v, func(node *znode.Node, gone bool, id session.ID) bool {
+			t.record(v, node, gone, id)
+			return !t.full(scattered+1, batchBytes)
+		})
+		if len(t.arena) < batchBytes {
+			return s.commit("update", func(tx *bbolt.Tx) error {
+				if err := t.write(tx, fillOld, false); err != nil {
+					return err
+				}
+				return n.seal(tx)
+			}, func() { s.adopt(v, n) })
+		}
 	}
-	if err := s.stage(v, list, n); err != nil {
+	if err := s.stage(v, n); err != nil {
 		return err
 	}
 	return s.fold()

@@ -28,7 +28,7 @@ type pinner struct {
 	out     chan *Pinned
 	recent  []znode.Change
 	from    znode.Zxid // recent is complete after it
-	max     int        // changes handed over at most; up to twice as many are held
+	max     int        // changes held, and a quarter more between two trimmings
 	entries int
 	bytes   int
 	term    uint64
@@ -57,7 +57,7 @@ func (p *pinner) note(changes []znode.Change) {
 			p.recent = append(p.recent, changes[i])
 		}
 	}
-	if over := len(p.recent) - p.max; over > p.max {
+	if over := len(p.recent) - p.max; over > p.max/4 {
 		p.from = p.recent[over-1].Zxid
 		p.recent = append([]znode.Change(nil), p.recent[over:]...)
 	}
