@@ -180,11 +180,40 @@ func TestForked(t *testing.T) {
 		}
 		x.must(x.close())
 	}
-	data, err := fork.fs.Bytes("log/0000000000000002.log")
-	w.must(err)
-	w.fs.Put("log/0000000000000002.log", data)
+	file := "log/0000000000000002.log"
+	theirs, _ := fork.fs.Bytes(file)
+	w.fs.Put(file, theirs)
 	if _, err := Open(w.fs, "log", w.opts); !errors.As(err, new(*CorruptError)) {
-		t.Fatalf("a segment of another history: %v", err)
+		t.Errorf("a segment of another history: %v", err)
+	}
+}
+
+// TestSpliced joins the beginning of one segment and the end of another that was the same until
+// a moment ago. Every record is whole and in its place; but they do not follow each other.
+func TestSpliced(t *testing.T) {
+	w := newTwin(t, small())
+	w.must(w.append(Batch{Entries: entriesFrom(1, 1, 5)}))
+	w.must(w.close())
+	fork := &twin{t: t, fs: w.fs.Clone(), opts: w.opts, states: w.states}
+	var middle int64
+	for term, x := range []*twin{w, fork} {
+		x.reopen()
+		for i := range uint64(8) {
+			x.must(x.append(Batch{Entries: []Entry{{6 + i, uint64(term + 2), 0, make([]byte, 64)}}}))
+			if i == 4 {
+				middle = x.log.place.off
+			}
+		}
+		x.must(x.close())
+	}
+	file := "log/0000000000000001.log"
+	ours, _ := w.fs.Bytes(file)
+	theirs, _ := fork.fs.Bytes(file)
+	w.fs.Put(file, append(ours[:middle:middle], theirs[middle:]...))
+	w.fs.Remove("log/" + watermarkName)
+	c := (*CorruptError)(nil)
+	if _, err := Open(w.fs, "log", w.opts); !errors.As(err, &c) || c.Offset != middle {
+		t.Errorf("two histories in one segment: %v", err)
 	}
 }
 
@@ -202,7 +231,24 @@ func TestBegunButPrepared(t *testing.T) {
 	w.fs.Put(w.log.tail.path, data)
 	w.fs.Remove("log/" + watermarkName)
 	c := (*CorruptError)(nil)
-	if _, err := Open(w.fs, "log", w.opts); !errors.As(err, &c) || c.File != w.log.tail.path {
+	if _, err := Open(w.fs, "log", w.opts); !errors.As(err, &c) || c.File != w.log.tail.path ||
+		c.Offset != headerBytes {
+		t.Fatal(err)
+	}
+}
+
+// TestHeaderLost zeroes the first sector of a log's only segment, and takes the watermark away.
+func TestHeaderLost(t *testing.T) {
+	w := newTwin(t, small())
+	for i := uint64(1); i < 10; i++ {
+		w.must(w.append(Batch{Entries: entriesFrom(i, 1, 1)}))
+	}
+	data, _ := w.fs.Bytes(w.log.tail.path)
+	clear(data[:disk.Sector])
+	w.fs.Put(w.log.tail.path, data)
+	w.fs.Remove("log/" + watermarkName)
+	c := (*CorruptError)(nil)
+	if _, err := Open(w.fs, "log", w.opts); !errors.As(err, &c) || c.File != w.log.tail.path || c.Offset != 0 {
 		t.Fatal(err)
 	}
 }
