@@ -1,0 +1,106 @@
+// Package process runs the grove binary as its users do: built from this checkout, a process of its own,
+// on loopback, in a directory that outlives it.
+package process
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"time"
+)
+
+// readyMax is how long a server may take until it says that it is ready.
+const readyMax = 30 * time.Second
+
+// Build compiles the grove binary of the module the caller is in, into dir, and returns its path.
+func Build(dir string) (string, error) {
+	binary := filepath.Join(dir, "grove")
+	out, err := exec.Command("go", "build", "-o", binary, "github.com/grovekeeper/grove/cmd/grove").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build grove: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+// Server is one server: a directory, and at most one process on it. It is for one goroutine.
+type Server struct {
+	Binary string   // see Build
+	Dir    string   // of the data; the log of the processes goes beside it, to Dir.log
+	Flags  []string // of grove serve, beside --dir and --client-addrs
+	Addr   string   // where the process listens for clients; set by Start
+
+	running *exec.Cmd
+}
+
+var readyLine = regexp.MustCompile(`is ready: clients on ([^ ,]+)`)
+
+// Start runs a process that listens on addr, port 0 for any, and returns when it is ready.
+func (s *Server) Start(addr string) error {
+	log, err := os.OpenFile(s.Dir+".log", os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close() // the process has its own handle
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close() // the one line it says is all that goes to its standard output
+	cmd := exec.Command(s.Binary, append([]string{"serve", "--dir", s.Dir, "--client-addrs", addr}, s.Flags...)...)
+	cmd.Stdout, cmd.Stderr = w, log
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
+		return fmt.Errorf("start grove: %w", err)
+	}
+	s.running = cmd
+	if err := r.SetReadDeadline(time.Now().Add(readyMax)); err != nil {
+		return errors.Join(err, s.Kill())
+	}
+	line, err := bufio.NewReader(r).ReadString('\n')
+	if at := readyLine.FindStringSubmatch(line); at != nil {
+		s.Addr = at[1]
+		return nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		err = fmt.Errorf("it said %q; its log is %s", line, log.Name())
+	}
+	return errors.Join(fmt.Errorf("start grove: %w", err), s.Kill())
+}
+
+// Kill ends the process as kill -9 does and waits until it is gone. Without a process it does nothing.
+func (s *Server) Kill() error { return s.end(os.Kill) }
+
+// Stop asks the process to end, as an operator would, and waits until it has.
+func (s *Server) Stop() error { return s.end(syscall.SIGTERM) }
+
+func (s *Server) end(how os.Signal) error {
+	if s.running == nil {
+		return nil
+	}
+	cmd := s.running
+	s.running = nil
+	if err := cmd.Process.Signal(how); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if how == os.Kill && errors.As(err, &exit) {
+		return nil // it died of the signal
+	}
+	return err
+}
+
+// Pid returns the id of the process, and 0 without one.
+func (s *Server) Pid() int {
+	if s.running == nil {
+		return 0
+	}
+	return s.running.Process.Pid
+}
