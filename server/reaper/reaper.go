@@ -1,3 +1,7 @@
+// Package reaper turns silence and emptiness into commands: sessions nobody has heard from for their
+// timeout, containers whose last child is gone, nodes whose time to live has passed. It runs where
+// writes are led. Its verdicts are proposals: the machine judges each again when it applies it, so a
+// stale one does no harm. It never changes anything itself.
 package reaper
 
 import (
@@ -9,7 +13,8 @@ import (
 	"github.com/grovekeeper/grove/session"
 )
 
-// Proposer hands a command to the log, with the origin of this server. The outcome is not reported.
+// Proposer hands a command to the log, with the origin of this server. It may wait, and the outcome
+// is not reported.
 type Proposer interface {
 	Propose(c *state.Command) error
 }
@@ -17,6 +22,14 @@ type Proposer interface {
 // Views gives the current view of the applied state.
 type Views interface {
 	View() *state.View
+}
+
+// Settings are the times a reaper goes by, in milliseconds, and its pace.
+type Settings struct {
+	TickMs         int64 // between two looks, and the width of an expiry bucket
+	ScanEveryMs    int64 // between two looks at containers and TTL nodes
+	ReapsPerMinute int   // at most
+	NeverUsedMs    int64 // age at which a container that never had a child goes too; 0: never
 }
 
 // Config is what a reaper works with. Every field is required.
@@ -28,13 +41,24 @@ type Config struct {
 	Heard func() []session.ID
 }
 
-// Reaper is one goroutine around the core. Between its ticks it only collects.
+// Reaper is one goroutine around two judges. The judges are its own, so that neither the applier,
+// which brings it news, nor the log, which makes it wait, has anything to do with the other.
 type Reaper struct {
 	cfg   Config
 	start time.Time // zero of the monotonic clock
 
-	mu   sync.Mutex // guards the fields below
-	core *core      // nil while Run does not run
+	newsMu sync.Mutex // guards the two below; held for an append
+	news   []news     // in the order they were brought. Bound: the changes of one tick
+	listen bool       // Run runs, and will take the news
+
+	mu      sync.Mutex // guards silence against Deadline; taken by Run for the length of a look
+	silence *silence   // nil while Run does not run
+}
+
+// news is what became of a session, and when that was brought.
+type news struct {
+	state.SessionChange
+	mono int64
 }
 
 // New returns a reaper that does nothing until Run.
@@ -43,35 +67,43 @@ func New(cfg Config) *Reaper { return &Reaper{cfg: cfg, start: time.Now()} }
 // Sessions takes in what became of sessions; the applier calls it and is not kept waiting. What
 // happens while Run does not run is in the view that Run begins with.
 func (r *Reaper) Sessions(changes []state.SessionChange) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.core != nil {
-		r.core.sessions(changes, r.mono())
+	r.newsMu.Lock()
+	defer r.newsMu.Unlock()
+	if !r.listen {
+		return
+	}
+	mono := r.mono()
+	for _, c := range changes {
+		r.news = append(r.news, news{c, mono})
 	}
 }
 
 // Deadline returns when a session is due if nothing is heard of it, and whether it has a deadline.
+// It may be a tick behind.
 func (r *Reaper) Deadline(id session.ID) (time.Time, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.core == nil {
+	if r.silence == nil {
 		return time.Time{}, false
 	}
-	at, ok := r.core.expiry.Deadline(id)
+	at, ok := r.silence.expiry.Deadline(id)
 	return r.start.Add(time.Duration(at) * time.Millisecond), ok
 }
 
 // Run reaps, a look a tick, until ctx ends or the log refuses a command. It begins by giving every
-// session a full timeout.
+// session a full timeout: nobody knows when the server before last heard of it.
 func (r *Reaper) Run(ctx context.Context) error {
-	r.take(newCore(r.cfg.Settings, r.cfg.Views.View(), r.mono()))
+	r.hear(true) // before the view is read: what comes after it is news
+	defer r.hear(false)
+	r.take(newSilence(r.cfg.TickMs, r.cfg.Views.View().Sessions, r.mono()))
 	defer r.take(nil)
+	empty := newEmptiness(r.cfg.Settings, r.mono())
 	ticker := time.NewTicker(time.Duration(r.cfg.TickMs) * time.Millisecond)
 	defer ticker.Stop()
 	for {
 		select {
 		case now := <-ticker.C:
-			if err := r.tick(now.UnixMilli()); err != nil {
+			if err := r.look(empty, now.UnixMilli()); err != nil {
 				return err
 			}
 		case <-ctx.Done():
@@ -80,31 +112,43 @@ func (r *Reaper) Run(ctx context.Context) error {
 	}
 }
 
-func (r *Reaper) take(c *core) {
+func (r *Reaper) take(s *silence) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.core = c
-	if c != nil {
-		// A session opened between the reading of the view and now is in the next one.
-		c.expiry.GrantAll(r.cfg.Views.View().Sessions, r.mono())
-	}
+	r.silence = s
 }
 
-// tick proposes without the lock: the log may make it wait.
-func (r *Reaper) tick(wall int64) error {
-	heard := r.cfg.Heard()
+// hear begins or ends the taking of news, and returns what has come.
+func (r *Reaper) hear(listen bool) []news {
+	r.newsMu.Lock()
+	defer r.newsMu.Unlock()
+	come := r.news
+	r.news, r.listen = nil, listen
+	return come
+}
+
+// look proposes what is due. It takes the news before the view, so that the view is the newer of
+// the two: that way round, silence can tell.
+func (r *Reaper) look(empty *emptiness, wall int64) error {
+	come, heard := r.hear(true), r.cfg.Heard()
 	v := r.cfg.Views.View()
-	r.mu.Lock()
-	mono := r.mono()
-	r.core.heard(heard, v, mono)
-	commands := r.core.tick(v, mono, wall)
-	r.mu.Unlock()
-	for i := range commands {
-		if err := r.cfg.Log.Propose(&commands[i]); err != nil {
+	verdicts := r.judge(come, heard, v.Sessions, wall)
+	verdicts = append(verdicts, empty.look(v.Nodes, r.mono(), wall)...)
+	for i := range verdicts {
+		if err := r.cfg.Log.Propose(&verdicts[i]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (r *Reaper) judge(come []news, heard []session.ID, alive *session.Table, wall int64) []state.Command {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, n := range come {
+		r.silence.change(n.SessionChange, n.mono)
+	}
+	return r.silence.look(alive, heard, r.mono(), wall)
 }
 
 func (r *Reaper) mono() int64 { return time.Since(r.start).Milliseconds() }

@@ -2,9 +2,11 @@ package reaper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +24,9 @@ type world struct {
 	reaper  *Reaper
 	heard   []session.ID
 	history []string
+	deaf    atomic.Bool   // the reaper is told nothing
+	block   chan struct{} // what is proposed waits for it; nil: nothing does
+	refuse  error         // what is proposed is refused with
 }
 
 func newWorld(set Settings) *world {
@@ -45,6 +50,12 @@ func (w *world) takeHeard() []session.ID {
 }
 
 func (w *world) Propose(c *state.Command) error {
+	if w.block != nil {
+		<-w.block
+	}
+	if w.refuse != nil {
+		return w.refuse
+	}
 	w.apply(c)
 	return nil
 }
@@ -61,13 +72,22 @@ func (w *world) apply(c *state.Command) state.Outcome {
 		w.history = append(w.history, "reaped "+c.Op.Path)
 	}
 	w.mu.Unlock()
-	w.reaper.Sessions(out.Sessions)
+	if !w.deaf.Load() {
+		w.reaper.Sessions(out.Sessions)
+	}
 	return out
 }
 
 func (w *world) open(timeoutMs int32) session.ID {
 	out := w.apply(&state.Command{Kind: state.OpenSession, TimeoutMs: timeoutMs, Time: time.Now().UnixMilli()})
 	return out.Session.ID
+}
+
+func (w *world) attach(id session.ID) {
+	s, _ := w.View().Sessions.Get(id)
+	w.apply(&state.Command{
+		Kind: state.AttachSession, Session: id, TimeoutMs: s.TimeoutMs, Password: s.Password, Time: time.Now().UnixMilli(),
+	})
 }
 
 func (w *world) create(s session.ID, path string, class znode.Class, flags int32, ttl int64) {
@@ -229,4 +249,109 @@ func TestAnUnusedContainerGoesOnlyIfToldSo(t *testing.T) {
 			t.Fatalf("%v", got)
 		}
 	})
+}
+
+// The view can show an attachment that the applier has not told of yet. The silence before it is no
+// reason to end the session.
+func TestAnAttachmentThatIsNotNewsYetIsASignOfLife(t *testing.T) {
+	w := newWorld(brisk)
+	w.run(t, func(t *testing.T) {
+		id := w.open(4000)
+		pass(4500 * time.Millisecond)
+		w.deaf.Store(true)
+		w.attach(id)
+		pass(4 * time.Second)
+		if got := w.seen(); len(got) != 0 {
+			t.Fatalf("expired %v after its last attachment", got)
+		}
+		w.deaf.Store(false)
+		pass(2 * time.Second)
+		if got := w.seen(); len(got) != 1 {
+			t.Fatalf("silent since for longer than its timeout: %v", got)
+		}
+	})
+}
+
+// A verdict that is overtaken by an attachment does nothing, and the session stays in the books.
+func TestAStaleVerdictDoesNoHarm(t *testing.T) {
+	w := newWorld(brisk)
+	w.run(t, func(t *testing.T) {
+		w.block = make(chan struct{}) // of the bubble
+		id := w.open(4000)
+		pass(6 * time.Second) // the verdict waits
+		w.attach(id)
+		close(w.block)
+		pass(2 * time.Second)
+		if got := w.seen(); len(got) != 0 {
+			t.Fatalf("%v", got)
+		}
+		pass(8 * time.Second)
+		if got := w.seen(); len(got) != 1 {
+			t.Fatalf("silent again: %v", got)
+		}
+	})
+}
+
+// While the log makes the reaper wait, the applier and the admin pages go on.
+func TestNobodyWaitsForTheLogButTheReaper(t *testing.T) {
+	w := newWorld(brisk)
+	w.run(t, func(t *testing.T) {
+		w.block = make(chan struct{}) // of the bubble
+		first := w.open(4000)
+		pass(8 * time.Second)
+		second := w.open(4000) // returns: so the news was taken
+		at, ok := w.reaper.Deadline(first)
+		if !ok || at.Before(time.Now()) {
+			t.Errorf("deadline %v, %v", at, ok)
+		}
+		close(w.block)
+		pass(2 * time.Second)
+		if _, ok := w.reaper.Deadline(first); ok {
+			t.Error("the expired session still has a deadline")
+		}
+		if at, ok := w.reaper.Deadline(second); !ok || time.Until(at) <= 0 {
+			t.Errorf("deadline of the other %v, %v", at, ok)
+		}
+	})
+	if _, ok := w.reaper.Deadline(1); ok || w.reaper.news != nil {
+		t.Error("books are kept after the end")
+	}
+}
+
+func TestARefusalEndsTheReaper(t *testing.T) {
+	w := newWorld(brisk)
+	w.refuse = errors.New("refused")
+	synctest.Test(t, func(t *testing.T) {
+		w.reaper.start = time.Now()
+		w.open(4000)
+		if err := w.reaper.Run(t.Context()); !errors.Is(err, w.refuse) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// What a scan finds is bounded, and what it leaves is found without waiting for the next interval.
+func TestAScanTakesNoMoreThanAMinutesWorth(t *testing.T) {
+	w := newWorld(Settings{TickMs: 1000, ScanEveryMs: 600_000, ReapsPerMinute: 20})
+	w.run(t, func(t *testing.T) {
+		s := w.open(6_000_000)
+		for i := range 50 {
+			w.create(s, fmt.Sprintf("/t%02d", i), znode.ClassTTL, 5, 1)
+		}
+		pass(10*time.Minute + 61*time.Second)
+		if n := len(w.seen()); n < 19 || n > 21 {
+			t.Errorf("%d reaped a minute after the scan, want 20", n)
+		}
+		pass(2 * time.Minute)
+		if n := len(w.seen()); n != 50 {
+			t.Errorf("%d reaped three minutes after the scan, want all", n)
+		}
+	})
+	e := newEmptiness(Settings{ReapsPerMinute: 20, ScanEveryMs: 1}, 0)
+	for i := range 50 {
+		w.create(1, fmt.Sprintf("/u%02d", i), znode.ClassTTL, 5, 1)
+	}
+	if all := e.scan(w.View().Nodes, 1<<60); all || len(e.due) != 20 {
+		t.Errorf("a scan took %d, all %v", len(e.due), all)
+	}
 }
