@@ -63,7 +63,7 @@ type Config struct {
 	InboxBytesMax int
 
 	// RecentChangesMax is how many of the newest changes are kept, so that a client that
-	// reconnects is told what its persistent watches missed. Zero means 100000.
+	// reconnects is told what its persistent watches missed. Zero means 32768.
 	RecentChangesMax int
 
 	// FourLetterWords are the four-letter words answered on the client port; "*" means all.
@@ -126,7 +126,7 @@ func (c Config) Complete() Config {
 	orInt(&c.FrameBytesMax, 0xFFFFF)
 	orInt(&c.OutstandingMax, 1000)
 	orInt(&c.InboxBytesMax, 4<<20)
-	orInt(&c.RecentChangesMax, 100_000)
+	orInt(&c.RecentChangesMax, 32_768)
 	orInt(&c.ContainerCheckMs, 60_000)
 	orInt(&c.ContainersPerMinute, 10_000)
 	orInt(&c.CheckpointEvery, 100_000)

@@ -19,7 +19,7 @@ func TestTheRoomIsBoundedBothWays(t *testing.T) {
 		{64 << 20, 100},
 		{128 << 20, 50},
 		{256 << 20, 25},
-		{8 << 30, 25},
+		{8 << 30, 20},
 	} {
 		if got := percent(c.live); got != c.want {
 			t.Errorf("percent(%d MiB) = %d, want %d", c.live>>20, got, c.want)
