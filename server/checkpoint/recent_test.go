@@ -16,7 +16,7 @@ import (
 // A store is a list of changes, of which the oldest are forgotten. Whatever is written, what a new
 // start finds is all changes after some zxid, in order, and nearly as many as it may keep.
 func TestRecent(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(4) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		o := swift
 		o.RecentMax, o.RecentBytesMax = 100+r.IntN(400), 5000+r.IntN(50000)
@@ -26,7 +26,7 @@ func TestRecent(t *testing.T) {
 		}
 		defer func() { s.Close() }()
 		w := newWorld(t)
-		for range 25 {
+		for range 15 {
 			w.stir(r, r.IntN(1<<r.IntN(10)))
 			w.renew = r.IntN(4) == 0
 			w.save(s)
