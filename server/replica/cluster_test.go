@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	pb "go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/grovekeeper/grove/server/wal"
 )
@@ -137,10 +138,12 @@ func (c *cluster) pump(m *member) {
 				c.t.Fatalf("member %d: stale read: index %d, but %d was applied before it was asked", m.id, out.Read, q.atLeast)
 			}
 			m.answers = append(m.answers, out.Read)
+			c.trace("%d may read at %d", m.id, out.Read)
 		}
 		m.reads = m.reads[out.Reads:]
 		if out.Change != nil {
 			m.changed = append(m.changed, *out.Change)
+			c.trace("%d: change decided: %s", m.id, outcome(out.Change))
 		}
 	}
 }
@@ -209,12 +212,35 @@ func (c *cluster) apply(m *member) {
 		if e.ConfState != nil {
 			m.state.ConfState = e.ConfState
 		}
+		c.trace("%d applies %d of term %d: %s", m.id, e.Index, e.Term, content(e))
 		m.state.sum = crc32.Update(m.state.sum, crc32.IEEETable, e.Data)
 	}
 	if err := m.Applied(a); err != nil {
 		c.t.Fatalf("member %d: %v", m.id, err)
 	}
 	c.pump(m)
+}
+
+func content(e Entry) string {
+	if e.ConfState != nil {
+		return members(e.ConfState)
+	}
+	return fmt.Sprintf("%q", e.Data)
+}
+
+func members(state []byte) string {
+	conf := &pb.ConfState{}
+	if err := proto.Unmarshal(state, conf); err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("voters %v of %v, learners %v", conf.Voters, conf.VotersOutgoing, append(conf.Learners, conf.LearnersNext...))
+}
+
+func outcome(c *Changed) string {
+	if c.Err != nil {
+		return c.Err.Error()
+	}
+	return members(c.ConfState)
 }
 
 // check holds e against what others applied at its index.

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"log/slog"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -43,84 +44,6 @@ type solitude struct {
 	alone bool // no other member at all, learners included
 }
 
-// Role is what a member does in its term.
-type Role uint8
-
-// The roles.
-const (
-	Follower Role = iota
-	PreCandidate
-	Candidate
-	Leader
-)
-
-// String returns the role in lower case.
-func (r Role) String() string {
-	return [...]string{"follower", "pre-candidate", "candidate", "leader"}[r]
-}
-
-func roleOf(state raft.StateType) Role {
-	switch state {
-	case raft.StateLeader:
-		return Leader
-	case raft.StateCandidate:
-		return Candidate
-	case raft.StatePreCandidate:
-		return PreCandidate
-	default:
-		return Follower
-	}
-}
-
-// Soft is who leads, as far as a member knows.
-type Soft struct {
-	Leader uint64 // 0 while nobody is known
-	Term   uint64
-	Role   Role
-}
-
-// Output is what is to be done. Its parts do not wait for one another.
-type Output struct {
-	Append   *Append       // for the log; nil if nothing is to be written
-	Apply    *Apply        // for the applier; nil if nothing is
-	Messages []*pb.Message // for peers
-	Soft     *Soft         // set when it changed
-	Reads    int           // that many of the oldest reads are answered …
-	Read     uint64        // … by this index: a state that has applied it is fresh enough
-	Change   *Changed      // a membership change was decided
-}
-
-// Append is one piece of work for the log: Image if there is one, then Entries and Hard, then
-// Release. Successive appends may be made durable together, but none without those before it.
-type Append struct {
-	Entries []*pb.Entry   // may replace a suffix of what earlier ones wrote
-	Hard    wal.HardState // zero if it has not changed
-	Sync    bool          // must be durable before it is reported
-	Image   *Image        // to be installed, and the log begun anew after it
-	Release uint64        // entries below it are not needed any more; 0 means no news
-
-	number    uint64 // in the order of issue
-	final     uint64 // index of the newest entry the log holds after it
-	responses []*pb.Message
-}
-
-// Silent says that nobody waits to hear that a is done: it need not be reported to the Core.
-func (a *Append) Silent() bool { return len(a.responses) == 0 }
-
-// Apply is a run of agreed entries.
-type Apply struct {
-	Entries []*pb.Entry
-
-	confs     []confAt
-	responses []*pb.Message
-}
-
-// confAt is the membership from one entry on.
-type confAt struct {
-	index uint64
-	state []byte
-}
-
 // CoreConfig is what a Core is made of.
 type CoreConfig struct {
 	ID    uint64
@@ -145,7 +68,7 @@ func NewCore(cfg CoreConfig) (c *Core, err error) {
 		return nil, err
 	}
 	if cfg.Logger == nil {
-		cfg.Logger = silent{}
+		cfg.Logger = raftLogger{slog.New(slog.DiscardHandler)}
 	}
 	limits := cfg.Limits.complete()
 	c = &Core{
@@ -204,10 +127,11 @@ func (c *Core) settle(conf *pb.ConfState) {
 	c.solo.alone = c.solo.voter && others == 0
 }
 
-// campaignIfLone spares a lone voter the election time-out: nobody else could win. Raft refuses while
-// an agreed change of the membership is not applied; Tick asks again.
+// campaignIfLone spares a lone voter the election time-out: nobody else could win. It waits until everything
+// known to be agreed is applied: Raft refuses while that contains a change of the membership, and would
+// read all of it again to find out.
 func (c *Core) campaignIfLone() {
-	if c.solo.voter && c.soft.Role == Follower {
+	if c.solo.voter && c.soft.Role == Follower && c.applied >= c.hard.Commit {
 		_ = c.node.Campaign() // dropped or not, there is nothing to do about it
 	}
 }
@@ -244,6 +168,7 @@ func (c *Core) Applied(a *Apply) (err error) {
 	c.props.done(a.Entries)
 	c.deliver(a.responses)
 	c.trim()
+	c.campaignIfLone()
 	return nil
 }
 
@@ -375,8 +300,8 @@ func (c *Core) handApply(m *pb.Message) {
 // NeedsApplied says whether something waits for the applier. While it does not, reports of Applied
 // may be late, to be brought along with something else.
 func (c *Core) NeedsApplied() bool {
-	return c.props.flight > c.limits.InflightBytes/2 || len(c.props.held) > 0 ||
-		c.handed < c.hard.Commit || c.change.effective > c.applied
+	return c.props.flight > c.limits.InflightBytes/2 || c.props.holds() ||
+		c.handed < c.hard.Commit || c.change.effective > c.applied || c.solo.voter && c.soft.Role == Follower
 }
 
 // Failed says that the log failed: the Core is of no use any more.
@@ -396,19 +321,3 @@ func (c *Core) Members() *pb.ConfState { return c.conf }
 
 // AppliedIndex returns the index up to which entries were reported as applied.
 func (c *Core) AppliedIndex() uint64 { return c.applied }
-
-// silent is a raft.Logger that says nothing, and panics where Raft wants to.
-type silent struct{}
-
-func (silent) Debug(...any)                   {}
-func (silent) Debugf(string, ...any)          {}
-func (silent) Info(...any)                    {}
-func (silent) Infof(string, ...any)           {}
-func (silent) Warning(...any)                 {}
-func (silent) Warningf(string, ...any)        {}
-func (silent) Error(...any)                   {}
-func (silent) Errorf(string, ...any)          {}
-func (silent) Fatal(v ...any)                 { panic(fmt.Sprint(v...)) }
-func (silent) Fatalf(format string, v ...any) { panic(fmt.Sprintf(format, v...)) }
-func (silent) Panic(v ...any)                 { panic(fmt.Sprint(v...)) }
-func (silent) Panicf(format string, v ...any) { panic(fmt.Sprintf(format, v...)) }

@@ -29,11 +29,17 @@ type loop struct {
 	}
 }
 
-// run ends with ctx or the first error.
+// run ends with ctx or the first error. It does not stop the others if it panics: Run would return as if
+// nothing were wrong, and its caller could end the process before the panic does.
 func (l *loop) run(ctx context.Context) error {
+	err := l.turns(ctx)
+	l.stop()
+	return err
+}
+
+func (l *loop) turns(ctx context.Context) error {
 	ticker := time.NewTicker(l.cfg.Tick)
 	defer ticker.Stop()
-	defer l.stop()
 	l.read(func(index uint64, err error) { l.fresh = index })
 	for {
 		if err := l.turn(); err != nil {

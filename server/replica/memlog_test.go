@@ -86,8 +86,11 @@ func (l *memLog) Entries(lo, hi, bytes uint64) ([]wal.Entry, error) {
 }
 
 func (l *memLog) Append(b wal.Batch) error {
-	if l.block != nil {
-		<-l.block
+	l.mu.Lock()
+	block := l.block
+	l.mu.Unlock()
+	if block != nil {
+		<-block
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -13,9 +13,10 @@ const (
 
 // proposals are the payloads on their way into the log, in order: held, then in flight. Held are those
 // that Raft cannot have yet, because this member does not lead, because enough are in flight, or
-// because the log is busy and they may as well gather.
+// because the log has fallen behind and they may as well gather.
 type proposals struct {
-	held    [][]byte
+	queue   [][]byte // held are those from head on
+	head    int
 	flight  int  // bytes given to Raft and not yet applied; bound: Limits.InflightBytes
 	writing int  // appends with entries issued and not yet durable; bound: Limits.Appends
 	refused bool // Raft would not take any; asked again when time, leader or applied moved
@@ -27,35 +28,28 @@ type proposals struct {
 
 // Propose takes payloads to be agreed on, in order, after those taken before. They are given to Raft as
 // soon as this member leads and its window is open, which may be never: what is held when a Core
-// is dropped was not proposed. Bounding what is held is the caller's: see Wants.
+// is dropped was not proposed. Bounding what is held is the caller's: see Wants. The slice stays the
+// caller's, what it refers to does not.
 func (c *Core) Propose(payloads [][]byte) {
-	if len(c.props.held) == 0 {
-		c.props.held = payloads // the common case keeps the caller's slice
-		return
-	}
-	c.props.held = append(c.props.held, payloads...)
+	c.props.queue = append(c.props.queue, payloads...)
 }
 
 // Wants says whether payloads given to Propose now would go to Raft at once. A caller that proposes
 // only then lets them gather where they are bounded.
 func (c *Core) Wants() bool {
-	return c.open() && len(c.props.held) == 0 && c.props.flight < c.limits.InflightBytes
+	return c.open() && !c.props.holds() && c.props.flight < c.limits.InflightBytes
 }
 
 // open says whether Raft may be given payloads.
 func (c *Core) open() bool {
-	appends := c.limits.Appends
-	if c.solo.alone {
-		appends = 1 // a second batch would only wait for the first, and the next then for the second
-	}
-	return c.soft.Role == Leader && !c.props.refused && c.props.writing < appends
+	return c.soft.Role == Leader && !c.props.refused && c.props.writing < c.limits.Appends
 }
 
 // feed gives Raft what it can have, as one message. Raft's own limit counts payload bytes only and
 // logs every refusal, so ours comes first and is never looser.
 func (c *Core) feed() {
 	p := &c.props
-	if len(p.held) == 0 || !c.open() {
+	if !p.holds() || !c.open() {
 		return
 	}
 	n, size := p.fit(c.limits.InflightBytes)
@@ -69,17 +63,29 @@ func (c *Core) feed() {
 		return
 	}
 	p.flight += size
-	clear(p.held[:n])
-	if p.held = p.held[n:]; len(p.held) == 0 {
-		p.held = nil
+	p.drop(n)
+}
+
+func (p *proposals) holds() bool { return p.head < len(p.queue) }
+
+// drop forgets the first n held. The queue's memory is used again, unless a burst has made it large.
+func (p *proposals) drop(n int) {
+	clear(p.queue[p.head : p.head+n])
+	if p.head += n; p.head < len(p.queue) {
+		return
+	}
+	p.queue, p.head = p.queue[:0], 0
+	if cap(p.queue) > bufferKept {
+		p.queue = nil
 	}
 }
 
 // fit returns how many of the held payloads the window and one step have room for, and their size. One
 // that is larger than the window goes when nothing else is in flight.
 func (p *proposals) fit(window int) (n, size int) {
-	for n < len(p.held) && n < stepEntries {
-		grown := size + len(p.held[n]) + entryOverhead
+	held := p.queue[p.head:]
+	for n < len(held) && n < stepEntries {
+		grown := size + len(held[n]) + entryOverhead
 		if n > 0 && grown > stepBytes || p.flight+size > 0 && p.flight+grown > window {
 			break
 		}
@@ -94,7 +100,7 @@ func (p *proposals) compose(id uint64, n int) *pb.Message {
 		p.slab = make([]pb.Entry, min(stepEntries, 2*n))
 		p.refs = make([]*pb.Entry, len(p.slab))
 	}
-	for i, payload := range p.held[:n] {
+	for i, payload := range p.queue[p.head : p.head+n] {
 		p.slab[i].Data = payload
 		p.refs[i] = &p.slab[i]
 	}

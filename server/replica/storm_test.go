@@ -200,7 +200,7 @@ func (s *stormer) calm() {
 	for _, id := range s.ids {
 		m := s.members[id]
 		s.t.Errorf("member %d: %+v, committed %d, applied %d, reads %d, held %d, sum %x, of %v",
-			id, m.Soft(), m.Committed(), m.state.Index, len(m.reads), len(m.props.held), m.state.sum, m.Members())
+			id, m.Soft(), m.Committed(), m.state.Index, len(m.reads), len(m.props.queue)-m.props.head, m.state.sum, m.Members())
 	}
 	s.t.Fatal("no agreement after the storm")
 }
@@ -222,5 +222,5 @@ func (s *stormer) even() bool {
 			return false
 		}
 	}
-	return len(lead.props.held) == 0
+	return !lead.props.holds()
 }
