@@ -88,11 +88,14 @@ func (c *conn) admitWrite(s slot, r *codec.Reader) {
 	} else {
 		fillCommand(&c.command, s.op, r)
 	}
-	if r.Err() != nil {
+	switch {
+	case r.Err() != nil:
 		c.admitRefusal(s, wire.CodeMarshallingError)
-		return
+	case listsTooMuch(&c.command):
+		c.admitRefusal(s, wire.CodeInvalidACL)
+	default:
+		c.propose(s)
 	}
-	c.propose(s)
 }
 
 // resultTypes says, for each operation of a multi, what its result is marked as: a create with

@@ -33,7 +33,7 @@ func (c *conn) admitAuth(s slot, r *codec.Reader) error {
 			grown = append(grown, id)
 		}
 	}
-	if len(grown) > identitiesMax {
+	if !carry(grown) {
 		c.front.stats.authFailed.Add(1)
 		c.refuseAndEnd(s, wire.CodeAuthFailed)
 		return errEnding
@@ -44,9 +44,6 @@ func (c *conn) admitAuth(s slot, r *codec.Reader) error {
 	c.admitRefusal(s, wire.CodeOK)
 	return nil
 }
-
-// identitiesMax bounds what one connection can prove to be: every command carries it all.
-const identitiesMax = 64
 
 // identify checks a proof and returns whom it proves.
 func (c *conn) identify(scheme string, proof []byte) ([]znode.Identity, bool) {

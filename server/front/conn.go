@@ -50,6 +50,7 @@ type conn struct {
 	ending     bool              // nothing more is admitted; the connection closes when its output is written
 	failed     bool              // a Write has failed: the client does not listen any more
 	lingering  bool              // the reader waits for the client to hang up
+	telling    bool              // the reader tells what watches missed: no other event may come in between
 	session    session.ID
 	epoch      uint32
 	timeout    int32 // ms, granted
@@ -318,6 +319,9 @@ func (c *conn) respond() {
 func (c *conn) answerInbox() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for c.telling && !c.ending {
+		c.turn.Wait()
+	}
 	// What the client does not take stays in the inbox, which has a bound.
 	if c.ease() != nil {
 		c.end()

@@ -30,6 +30,8 @@ type Config struct {
 	OutstandingMax           int // unanswered requests of one connection, beyond which it is not read
 	ConnectionsPerAddressMax int // 0: no bound
 	ConnectionsMax           int // 0: no bound
+	WatchesPerConnectionMax  int // paths one connection watches; 0: 100,000
+	WatchesMax               int // those of all connections together; 0: 5,000,000
 	HandshakeTimeout         time.Duration
 	SessionTimeoutMinMs      int32
 	SessionTimeoutMaxMs      int32
@@ -57,6 +59,12 @@ type Front struct {
 
 // New returns a front without connections.
 func New(cfg Config) *Front {
+	if cfg.WatchesPerConnectionMax == 0 {
+		cfg.WatchesPerConnectionMax = watchesPerConnectionMax
+	}
+	if cfg.WatchesMax == 0 {
+		cfg.WatchesMax = watchesMax
+	}
 	f := &Front{cfg: cfg, conns: map[*conn]struct{}{}, perAddr: map[netip.Addr]int{}}
 	f.stats.reset()
 	return f

@@ -155,12 +155,19 @@ func (c *conn) appendConnectResponse(m wire.ConnectResponse) {
 // commandHeader resets the scratch command and fills in what every command of the connection carries.
 func (c *conn) commandHeader() {
 	cmd := &c.command
-	multi := cmd.Multi[:0] // its storage is reused
+	multi := cmd.Multi // its storage is reused
+	clear(multi)
+	if cap(multi) > multiKept {
+		multi = nil
+	}
 	*cmd = state.Command{
 		Origin: c.feed.Origin(), Policy: c.front.cfg.Policy, Time: c.nowMs,
-		Session: c.session, Epoch: c.epoch, IDs: c.inbox.Identities(), Multi: multi,
+		Session: c.session, Epoch: c.epoch, IDs: c.inbox.Identities(), Multi: multi[:0],
 	}
 }
+
+// multiKept is for how many operations of a multi a connection keeps room.
+const multiKept = 256
 
 // propose encodes the scratch command for submission, and puts the request in the lane. The command goes
 // to the log with the others of the batch, unless a read stands before it: that must not see it.

@@ -363,3 +363,13 @@ func (k *client) auth(scheme, proof string) {
 		k.t.Fatalf("auth %s %s: %v", scheme, proof, a.Err)
 	}
 }
+
+// closed wants the server to say nothing more and to hang up.
+func (k *client) closed() {
+	k.t.Helper()
+	if b, err := k.next(); err == nil {
+		k.t.Fatalf("a frame of %d bytes, want the end", len(b))
+	} else if late, ok := err.(net.Error); ok && late.Timeout() {
+		k.t.Fatal("the connection stays open")
+	}
+}

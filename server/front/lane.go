@@ -64,7 +64,9 @@ func (l *lane) enter(s slot) uint64 {
 func (s *slot) size() int { return len(s.body) + len(s.command) }
 
 // fences says whether a write behind s must not overtake it. A ping shows nothing of the tree.
-func (s *slot) fences() bool { return s.phase == withheld || s.phase == deferred && s.op != wire.OpPing }
+func (s *slot) fences() bool {
+	return s.phase == withheld || s.phase == deferred && s.op != wire.OpPing
+}
 
 // free takes the oldest withheld writes, up to the next read, as handed to the log.
 func (l *lane) free(submit func(ticket uint64, command []byte)) {

@@ -57,13 +57,18 @@ func (c *conn) readNode(s *slot, r *codec.Reader) {
 	}
 	path = strings.Clone(path) // the watch outlives the frame
 	var v *state.View
+	armed := true
 	c.feed.Watching(func(now *state.View, w *watch.Table) {
 		v = now
 		if n := v.Nodes.Get(path); c.leavesWatch(s.op, n, path) {
-			w.Arm(c.inbox.ID(), path, kindOf(s.op))
+			armed = c.arm(w, path, kindOf(s.op))
 		}
 	})
 	c.overtake(v.Zxid)
+	if !armed {
+		c.fail(s, v.Zxid, wire.CodeBadArguments) // an answer would be taken for a watch
+		return
+	}
 	c.appendNode(s, v, path)
 }
 
@@ -120,7 +125,11 @@ func (c *conn) appendNode(s *slot, v *state.View, path string) {
 		c.out = wire.AppendGetDataReply(c.out, s.xid, zxid, n.Data(), &stat)
 	default:
 		b, mark := wire.BeginReply(c.out, s.xid, zxid)
-		b = appendChildren(b, v, n)
+		b = appendChildren(b, mark, v, n)
+		if tooLong(b, mark) {
+			c.fail(s, v.Zxid, wire.CodeBadArguments)
+			return
+		}
 		if s.op == wire.OpGetChildren2 {
 			b = stat.Append(b)
 		}
@@ -129,12 +138,13 @@ func (c *conn) appendNode(s *slot, v *state.View, path string) {
 	c.answered(s, zxid)
 }
 
-// appendChildren writes the names of the children, in order.
-func appendChildren(b []byte, v *state.View, n *znode.Node) []byte {
+// appendChildren writes the names of the children, in order, to the reply begun at mark; it stops
+// when that has become too long.
+func appendChildren(b []byte, mark int, v *state.View, n *znode.Node) []byte {
 	b = codec.AppendCount(b, int(n.Stat().NumChildren))
 	v.Nodes.Children(n.Path(), func(child *znode.Node) bool {
 		b = codec.AppendString(b, child.Name())
-		return true
+		return !tooLong(b, mark)
 	})
 	return b
 }
@@ -189,7 +199,10 @@ func (c *conn) readMulti(s *slot, r *codec.Reader) {
 	b, mark := wire.BeginReply(c.out, s.xid, int64(v.Zxid))
 	for i := range m.Ops {
 		res := c.readOne(v, &m.Ops[i])
-		b = res.Append(b)
+		if b = res.Append(b); tooLong(b, mark) {
+			c.fail(s, v.Zxid, wire.CodeBadArguments)
+			return
+		}
 	}
 	c.out = wire.EndFrame(wire.AppendMultiEnd(b), mark)
 	c.answered(s, int64(v.Zxid))
@@ -247,7 +260,12 @@ func (c *conn) whoAmI(s *slot) {
 }
 
 func (c *conn) reply(s *slot, zxid znode.Zxid, m wire.Record) {
-	c.out = wire.AppendRecordReply(c.out, s.xid, int64(zxid), m)
+	b := wire.AppendRecordReply(c.out, s.xid, int64(zxid), m)
+	if tooLong(b, len(c.out)) {
+		c.fail(s, zxid, wire.CodeBadArguments)
+		return
+	}
+	c.out = b
 	c.answered(s, int64(zxid))
 }
 
