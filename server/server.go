@@ -348,11 +348,20 @@ func (s *Server) writeCheckpoint(p *feed.Pinned) error {
 	took := time.Since(begun)
 	s.meters.checkpointed(took)
 	s.log.Info("checkpoint written", "zxid", p.View.Zxid, "took", took)
-	retain := max(s.cfg.LogRetain, 0)
-	if below := int64(p.View.Zxid) - int64(retain); below > 0 {
-		return s.replica.Released(uint64(below))
+	return s.release(int64(p.View.Zxid) - int64(max(s.cfg.LogRetain, 0)))
+}
+
+// release lets go of the log up to a zxid that is in the checkpoint. Not to have done so does no harm: the
+// replica may have stopped, when this is the last checkpoint, or be too busy, and the next one asks again.
+func (s *Server) release(below int64) error {
+	if below <= 0 {
+		return nil
 	}
-	return nil
+	err := s.replica.Released(uint64(below))
+	if errors.Is(err, replica.ErrStopped) || errors.Is(err, replica.ErrOverloaded) {
+		return nil
+	}
+	return err
 }
 
 // Close releases what Open took. Run calls it.
