@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// chunkBytes are written and flushed at a time when a segment is prepared, with a pause of
-	// chunkPause after each: so little that the flush of a batch, which waits for whatever the
-	// device is busy with, is not held up noticeably.
+	// chunkBytes are written and flushed at a time when a segment is prepared, so little that the
+	// flush of a batch, which waits for whatever the device is busy with, is not held up
+	// noticeably. After each comes a pause as long as the chunk took, and at least chunkPause.
 	chunkBytes = 256 << 10
-	chunkPause = 2 * time.Millisecond
+	chunkPause = time.Millisecond
 	// noteEvery is how old the watermark file may become while the log is written.
 	noteEvery = 100 * time.Millisecond
 	// prepareAt is the part of a segment, one in so many, after which the next is prepared.
@@ -82,8 +82,9 @@ func (l *Log) keepHouse() {
 			}
 		case <-pace:
 			pace = nil
+			start := time.Now()
 			if more, _ := l.prepare(); more { // the error is kept for Stats
-				pace = time.After(chunkPause)
+				pace = time.After(max(chunkPause, time.Since(start)))
 			}
 		case <-note:
 			note = nil

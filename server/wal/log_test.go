@@ -364,7 +364,7 @@ func TestKeeper(t *testing.T) {
 		mustAppend(t, l, Batch{Entries: big})
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if !l.Stats().Spare || len(times) != 16 || largest > chunkBytes {
+		if !l.Stats().Spare || len(times) != 8 || largest > chunkBytes {
 			t.Errorf("%+v after %d steps of up to %d bytes", l.Stats(), len(times), largest)
 		}
 		for i := 1; i < len(times); i++ {

@@ -165,7 +165,8 @@ func (w *twin) step(script []byte) (rest []byte, err error) {
 		data := bytes.Repeat([]byte{byte(arg), 0, 0, 1}, int(arg)*12)
 		return rest, w.append(Batch{Entries: []Entry{{s.last() + 1, w.term(), 1, data}}})
 	case 4: // a new leader replaces what was not committed
-		from := s.last() + 1 - min(arg%16, s.last()-max(s.hard.Commit, s.first-1, w.released))
+		kept := max(s.hard.Commit, s.first-1, min(w.released, s.last()))
+		from := s.last() + 1 - min(arg%16, s.last()-kept)
 		h := HardState{w.term() + 1, arg % 3, s.hard.Commit}
 		return rest, w.append(Batch{Entries: entriesFrom(from, h.Term, int(arg%5)), Hard: h})
 	case 5, 6: // commit some, without a flush unless asked

@@ -122,7 +122,7 @@ type Identity struct {
 // Options are the settings of a log.
 type Options struct {
 	Identity Identity
-	// SegmentBytes is the size segments grow to, each at most four times the one before. Zero means
+	// SegmentBytes is the size segments grow to, each at most twice the one before. Zero means
 	// 64 MiB. At least 4 KiB, at most 1 GiB. A batch that needs more gets a larger segment.
 	SegmentBytes int64
 	// FirstBytes is the size of a new log's first segment. Zero means 1 MiB, or SegmentBytes if that
@@ -146,7 +146,7 @@ const (
 	segmentBytesMin = 4 << 10
 	segmentBytesMax = 1 << 30
 	firstBytes      = 1 << 20
-	growth          = 4
+	growth          = 2
 )
 
 func (o Options) validate() (Options, error) {
