@@ -69,7 +69,7 @@ func (s *Server) Start(addr string) error {
 		return nil
 	}
 	if err == nil || errors.Is(err, io.EOF) {
-		err = fmt.Errorf("it said %q; its log is %s", line, log.Name())
+		err = fmt.Errorf("it said %q; the end of its log:\n%s", line, s.lastWords())
 	}
 	return errors.Join(fmt.Errorf("start grove: %w", err), s.Kill())
 }
@@ -94,7 +94,19 @@ func (s *Server) end(how os.Signal) error {
 	if how == os.Kill && errors.As(err, &exit) {
 		return nil // it died of the signal
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("grove ended with %w; the end of its log:\n%s", err, s.lastWords())
+	}
+	return nil
+}
+
+// lastWords returns the end of the log.
+func (s *Server) lastWords() []byte {
+	log, err := os.ReadFile(s.Dir + ".log")
+	if err != nil {
+		return []byte(err.Error())
+	}
+	return log[max(0, len(log)-2000):]
 }
 
 // Pid returns the id of the process, and 0 without one.
