@@ -47,6 +47,16 @@ func (c *checker) checkpoint(dir string) error {
 		return err
 	}
 	c.summary = sum
+	if !sum.Written && c.ok {
+		used, err := logExists(dir)
+		if err != nil {
+			return err
+		}
+		if used {
+			c.ok = false
+			fmt.Fprintln(c.w, "DAMAGE", noCheckpoint(filepath.Join(dir, checkpointName)))
+		}
+	}
 	fmt.Fprintf(c.w, "checkpoint: zxid 0x%x, %d nodes, %d sessions, %d recent changes, %d bytes, %d of %d pages free\n",
 		sum.Meta.State.Zxid, sum.Nodes, sum.Sessions, sum.Changes, sum.Bytes, sum.Free, sum.Pages)
 	if sum.Staged {

@@ -104,7 +104,15 @@ func (s *Server) openDir() error {
 
 // openCheckpoint opens the checkpoint, or makes the first one of a new cluster of this server alone.
 func (s *Server) openCheckpoint() (*state.Machine, checkpoint.Recent, error) {
-	store, err := checkpoint.Open(filepath.Join(s.cfg.Dir, checkpointName), checkpoint.Options{
+	path := filepath.Join(s.cfg.Dir, checkpointName)
+	used, err := logExists(s.cfg.Dir)
+	if err != nil {
+		return nil, checkpoint.Recent{}, err
+	}
+	if _, err := os.Stat(path); used && errors.Is(err, os.ErrNotExist) {
+		return nil, checkpoint.Recent{}, noCheckpoint(path) // before an empty one is made
+	}
+	store, err := checkpoint.Open(path, checkpoint.Options{
 		RecentMax: s.cfg.RecentChangesMax,
 	})
 	if err != nil {
@@ -118,9 +126,8 @@ func (s *Server) openCheckpoint() (*state.Machine, checkpoint.Recent, error) {
 	if _, ok := store.Meta(); ok {
 		return machine, store.Recent(), nil
 	}
-	if used, err := logExists(s.cfg.Dir); err != nil || used {
-		return nil, checkpoint.Recent{}, errors.Join(err, fmt.Errorf(
-			"%s has a log but no checkpoint: restore %s or move the directory away", s.cfg.Dir, checkpointName))
+	if used {
+		return nil, checkpoint.Recent{}, noCheckpoint(path)
 	}
 	var out state.Outcome
 	start := replica.Bootstrap(member)
@@ -132,6 +139,12 @@ func (s *Server) openCheckpoint() (*state.Machine, checkpoint.Recent, error) {
 	recent := checkpoint.Recent{} // complete from the beginning
 	err = store.Write(machine.View(), recent, meta)
 	return machine, recent, err
+}
+
+// noCheckpoint refuses a directory with a log and nothing that the log could be applied to: a server
+// writes the first checkpoint before it makes a log.
+func noCheckpoint(path string) error {
+	return fmt.Errorf("%s has a log but no checkpoint: restore %s or move the directory away", filepath.Dir(path), path)
 }
 
 func logExists(dir string) (bool, error) {
