@@ -42,11 +42,11 @@ func fixEntry(entries []ACE, e ACE, ids []Identity) ([]ACE, error) {
 	return append(entries, e), nil
 }
 
-// expandAuth adds one entry per identity that was proven, as opposed to observed or granted.
-// It does not drop what the list already holds: ZooKeeper compares only what the client wrote.
+// expandAuth adds one entry per identity that was proven, as opposed to observed or granted, in
+// ZooKeeper's order. It does not drop what the list already holds: ZooKeeper compares only what the client wrote.
 func expandAuth(entries []ACE, perms int32, ids []Identity) ([]ACE, error) {
 	n := len(entries)
-	for _, id := range ids {
+	for _, id := range hashOrder(ids) {
 		if s := schemeOf(id.Scheme); s != nil && s.expands {
 			entries = append(entries, ACE{Perms: perms, Scheme: id.Scheme, ID: id.ID})
 		}
