@@ -200,8 +200,10 @@ func TestPowerTakesWhatWasNotSynced(t *testing.T) {
 	}{
 		{"lost", lost, old},
 		{"kept", kept, old[:Sector-2] + "newest" + old[Sector+4:]},
-		{"first sector", func(u Unit) int { return Kept * b2i(u.Off < Sector) }, old[:Sector-2] + "ne" + old[Sector:]},
-		{"second sector", func(u Unit) int { return Kept * b2i(u.Off >= Sector) }, old[:Sector] + "west" + old[Sector+4:]},
+		{"first sector", func(u Unit) int { return Kept * b2i(u.Off < Sector) },
+			old[:Sector-2] + "ne" + old[Sector:]},
+		{"second sector", func(u Unit) int { return Kept * b2i(u.Off >= Sector) },
+			old[:Sector] + "west" + old[Sector+4:]},
 		{"torn", func(u Unit) int { return 1 }, old[:Sector-2] + "no" + "w" + old[Sector+1:]},
 	} {
 		m, f := disked(t)

@@ -19,9 +19,9 @@ const Sector = 512
 var ErrPower = errors.New("disk: power is off")
 
 // Memory is a file system in memory that keeps two images of everything: the cached one, which
-// running programs see, and the durable one, which is all that a power cut leaves. What separates the two is
-// a list of units for each file and each directory, in the order they were written; CutPower asks
-// which of them made it. Methods may be called concurrently.
+// running programs see, and the durable one, which is all that a power cut leaves. What separates
+// the two is a list of units for each file and each directory, in the order they were written;
+// CutPower asks which of them made it. Methods may be called concurrently.
 type Memory struct {
 	mu    sync.Mutex // guards everything below, and every directory and inode
 	dirs  map[string]*directory

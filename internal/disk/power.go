@@ -89,10 +89,10 @@ const (
 	Kept = int(^uint(0) >> 1)
 )
 
-// CutPower ends this life of the disk. For every unit that was not synced it asks fate how much
-// of it was written: Lost, Kept or, for data, a number of leading bytes. Within a file
-// and within a directory the units are asked about, and laid down, in the order they were issued.
-// Open files and locks are dead afterwards, the hook is removed, and the cached image is the durable one.
+// CutPower ends this life of the disk. For every unit that was not synced it asks fate how much of
+// it was written: Lost, Kept or, for data, a number of leading bytes. Within a file and within a
+// directory the units are asked about, and laid down, in the order they were issued. Open files and
+// locks are dead afterwards, the hook is removed, and the cached image is the durable one.
 func (m *Memory) CutPower(fate func(Unit) int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -63,7 +63,8 @@ func (l *Log) fit(b *Batch) (hard HardState, flush bool, err error) {
 	case hard.Term < l.hard.Term || hard.Commit < l.hard.Commit:
 		err = fmt.Errorf("%w: hard state %+v after %+v", ErrOrder, hard, l.hard)
 	case hard.Term == l.hard.Term && l.hard.Vote != 0 && hard.Vote != l.hard.Vote:
-		err = fmt.Errorf("%w: vote for %d after %d in term %d", ErrOrder, hard.Vote, l.hard.Vote, hard.Term)
+		err = fmt.Errorf("%w: vote for %d after %d in term %d",
+			ErrOrder, hard.Vote, l.hard.Vote, hard.Term)
 	case hard.Commit > last:
 		err = fmt.Errorf("%w: commit index %d, but the last entry is %d", ErrOrder, hard.Commit, last)
 	}
@@ -74,7 +75,8 @@ func (l *Log) fit(b *Batch) (hard HardState, flush bool, err error) {
 func (l *Log) fitEntries(entries []Entry) error {
 	at := entries[0].Index
 	if at < l.index.first || at > l.index.next {
-		return fmt.Errorf("%w: entry %d, the log holds %d to %d", ErrOrder, at, l.index.first, l.index.next-1)
+		return fmt.Errorf("%w: entry %d, the log holds %d to %d",
+			ErrOrder, at, l.index.first, l.index.next-1)
 	}
 	if at <= l.hard.Commit {
 		return fmt.Errorf("%w: entry %d would replace a committed one", ErrOrder, at)

@@ -11,9 +11,9 @@ import (
 	"github.com/grovekeeper/grove/internal/disk"
 )
 
-// BenchmarkAppend makes batches of 200-byte entries durable, one after the other, with the
-// keeper recycling segments beside it as in a server that has run for a while. GROVE_BENCH_DIR
-// names a directory on the disk to measure. On the file system "none" what is left is the log's own work.
+// BenchmarkAppend makes batches of 200-byte entries durable, one after the other, with the keeper
+// recycling segments beside it as in a server that has run for a while. GROVE_BENCH_DIR names a
+// directory on the disk to measure. On the file system "none" what is left is the log's own work.
 func BenchmarkAppend(b *testing.B) {
 	for _, n := range []int{1, 16, 256} {
 		b.Run(fmt.Sprintf("real/batch=%d", n), func(b *testing.B) { benchmarkAppend(b, disk.Real(), n) })
@@ -104,6 +104,36 @@ func BenchmarkEntries(b *testing.B) {
 		}
 		at = (at + 64) % (total - 64)
 	}
+}
+
+// BenchmarkOpen opens a log of about 160 MiB that was not closed.
+func BenchmarkOpen(b *testing.B) {
+	dir := filepath.Join(b.TempDir(), "log")
+	l, err := Open(disk.Real(), dir, Options{Identity: identity})
+	if err != nil {
+		b.Fatal(err)
+	}
+	data := make([]byte, 200)
+	batch := make([]Entry, 1000)
+	for i := uint64(1); i < 600_000; i += 1000 {
+		for j := range batch {
+			batch[j] = Entry{i + uint64(j), 1, 0, data}
+		}
+		mustAppend(b, l, Batch{Entries: batch})
+	}
+	bytes := l.Stats().Bytes
+	b.SetBytes(bytes)
+	b.ReportAllocs()
+	for b.Loop() {
+		again, err := Open(disk.Real(), dir, Options{Identity: identity, Manual: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := again.letFilesGo(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	mustClose(b, l)
 }
 
 // nowhere is a file system whose files forget what is written: what is left to measure is the

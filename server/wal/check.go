@@ -69,6 +69,8 @@ func (s *survey) describe(name string) Finding {
 	switch {
 	case name == watermarkName && s.marked:
 		out.Note = fmt.Sprintf("on disk up to segment %d, offset %d", s.watermark.seq, s.watermark.off)
+	case name == watermarkName && !s.marker:
+		out.Note = "not looked at"
 	case name == watermarkName:
 		out.Note = "cannot be believed; will be written anew"
 	case name == prepareName:

@@ -10,10 +10,10 @@ import (
 )
 
 // TestErrorAtEveryCall fails every single call of a scripted run once, with an I/O error, a full
-// disk or a short write. Append either succeeds, because only background work was hit, or the
-// log is broken for good. The process ends, the kernel lives on, and after the next start and then a power
-// cut everything acknowledged, before and after, is there: even bytes whose flush had failed and
-// which the kernel went on showing.
+// disk or a short write. Append either succeeds, because only background work was hit, or the log
+// is broken for good. The process ends, the kernel lives on, and after the next start and then a
+// power cut everything acknowledged, before and after, is there: even bytes whose flush had failed
+// and which the kernel went on showing.
 func TestErrorAtEveryCall(t *testing.T) {
 	faults := map[string]error{
 		"EIO":    syscall.EIO,

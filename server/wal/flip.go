@@ -6,8 +6,8 @@ import (
 )
 
 // flippedBit returns which single bit of a message of n bytes, if it were the other way round,
-// would change its CRC-32C by diff; -1 if none would. A CRC is linear, so the change depends only on
-// how far the bit is from the end: start at the last bit and step back, dividing by x each time.
+// would change its CRC-32C by diff; -1 if none would. A CRC is linear, so the change depends only
+// on how far the bit is from the end: start at the last bit and step back, dividing by x each time.
 func flippedBit(n int, diff uint32) int {
 	v := castagnoli[0x80]
 	for i := 8*n - 1; i >= 0; i-- {
@@ -19,9 +19,9 @@ func flippedBit(n int, diff uint32) int {
 	return -1
 }
 
-// bent says whether the batch at s.end would be whole if one bit of it were the other way round: the
-// record at s.bad mended, and the records after it, up to the end record, whole already. A
-// tear that happened to change one bit only would have to spare the foot of the end record.
+// bent says whether the batch at s.end would be whole if one bit of it were the other way round:
+// the record at s.bad mended, and the records after it, up to the end record, whole already. A tear
+// that happened to change one bit only would have to spare the foot of the end record.
 func (s *scanner) bent() (bool, error) {
 	h, ok, err := s.mend(s.bad)
 	for off := s.bad; ok && err == nil && h.kind != kindEnd; {

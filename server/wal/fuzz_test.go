@@ -35,14 +35,15 @@ func FuzzTwin(f *testing.F) {
 	})
 }
 
-// FuzzOpen opens directories that were tampered with at will: it never panics and never returns
-// an entry that was not written. The input is a list of edits of a sound log: a file, a place, and what is written
-// there; a zero length cuts the file, a large one copies from elsewhere.
+// FuzzOpen opens directories that were tampered with at will: it never panics and never returns an
+// entry that was not written. The input is a list of edits of a sound log: a file, a place, and
+// what is written there; a zero length cuts the file, a large one copies from elsewhere.
 func FuzzOpen(f *testing.F) {
 	w := newTwin(f, tiny())
 	w.play(bytes.Repeat([]byte{0, 5, 1, 4, 8, 0, 6, 9}, 12))
 	w.must(w.close())
-	names := append(files(f, w.fs), "log/0000000000000003.log", "log/prepare.tmp", "log/00000000000000f0-moved.log")
+	names := append(files(f, w.fs),
+		"log/0000000000000003.log", "log/prepare.tmp", "log/00000000000000f0-moved.log")
 	f.Add([]byte{0, 0, 100, 3, 1, 2, 3})
 	f.Add([]byte{1, 2, 0, 0})
 	f.Add([]byte{0, 0, 0, 200, 1, 8, 0, 0, 4, 255, 2, 0})
@@ -93,14 +94,20 @@ func tamper(fs *disk.Memory, names []string, edits []byte) []byte {
 		start := min(int(binary.BigEndian.Uint16(rest[1:])), len(from))
 		rest = rest[3:]
 		piece := from[start:min(start+(n-127)*64, len(from))]
-		data = append(data[:at:at], append(bytes.Clone(piece), data[min(at+len(piece), len(data)):]...)...)
+		data = overlay(data, at, piece)
 	default:
 		n = min(n, len(rest))
-		data = append(data[:at:at], append(bytes.Clone(rest[:n]), data[min(at+n, len(data)):]...)...)
+		data = overlay(data, at, rest[:n])
 		rest = rest[n:]
 	}
 	fs.Put(name, data)
 	return rest
+}
+
+// overlay returns data with piece written over it at an offset.
+func overlay(data []byte, at int, piece []byte) []byte {
+	out := append(bytes.Clone(data[:at]), piece...)
+	return append(out, data[min(len(out), len(data)):]...)
 }
 
 // FuzzScan reads arbitrary bytes as a segment.

@@ -13,15 +13,16 @@ func (s *survey) judge(f *found, scan *scanner) error {
 		return fmt.Errorf("read %s: %w", s.path(f), err)
 	}
 	if int64(t.synced) > scan.end {
-		return s.corrupt(f, scan.bad, "no whole record here, but the record at %d says that all was on disk up to %d",
-			t.by, t.synced)
+		return s.corrupt(f, scan.bad,
+			"no whole record here, but the record at %d says that all was on disk up to %d", t.by, t.synced)
 	}
 	bent, err := scan.bent()
 	if err != nil {
 		return fmt.Errorf("read %s: %w", s.path(f), err)
 	}
 	if bent {
-		return s.corrupt(f, scan.bad, "one bit of this record is wrong, and all else of its batch is whole")
+		return s.corrupt(f, scan.bad,
+			"one bit of this record is wrong, and all else of its batch is whole")
 	}
 	s.scrap = max(t.end, min(scan.end+recordBytes, scan.capacity))
 	return nil
@@ -82,7 +83,8 @@ func (s *survey) assessBlank(f *found) error {
 	}
 	switch {
 	case t.synced > 0:
-		return s.corrupt(f, 0, "no whole header, but the record at %d says that all was on disk up to %d", t.by, t.synced)
+		return s.corrupt(f, 0,
+			"no whole header, but the record at %d says that all was on disk up to %d", t.by, t.synced)
 	case headerBent(f.raw[:]):
 		return s.corrupt(f, 0, "one bit of the header is wrong")
 	case t.records == 0 && f.raw == [headerBytes]byte{}:
@@ -105,8 +107,9 @@ func (s *survey) witnesses() error {
 		}
 	}
 	if w := s.watermark; s.marked && (w.seq > end.seq || w.seq == end.seq && w.off > end.off) {
-		return &CorruptError{file, end.off, fmt.Sprintf(
-			"the log ends here, but was on disk up to segment %d, offset %d (%s)", w.seq, w.off, watermarkName)}
+		return &CorruptError{file, end.off,
+			fmt.Sprintf("the log ends here, but was on disk up to segment %d, offset %d (%s)",
+				w.seq, w.off, watermarkName)}
 	}
 	if s.scan == nil {
 		if s.opts.Witness > 1 { // a state is founded at 1, before it has a log

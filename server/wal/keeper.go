@@ -176,8 +176,8 @@ func (l *Log) path(name string) string { return filepath.Join(l.dir, name) }
 
 func segmentName(seq uint64) string { return fmt.Sprintf("%016x.log", seq) }
 
-// putAway makes an old segment a finished draft, to become the next spare in its time, unless
-// there is a draft or it has another size; then it deletes it. The directory is flushed each time, so
+// putAway makes an old segment a finished draft, to become the next spare in its time, unless there
+// is a draft or it has another size; then it deletes it. The directory is flushed each time, so
 // that a power cut never leaves a gap; a segment that cannot be put away keeps the later ones
 // waiting for the same reason.
 func (l *Log) putAway(g *segment, capacity int64) error {

@@ -248,7 +248,8 @@ func TestHeaderLost(t *testing.T) {
 	w.fs.Put(w.log.tail.path, data)
 	w.fs.Remove("log/" + watermarkName)
 	c := (*CorruptError)(nil)
-	if _, err := Open(w.fs, "log", w.opts); !errors.As(err, &c) || c.File != w.log.tail.path || c.Offset != 0 {
+	_, err := Open(w.fs, "log", w.opts)
+	if !errors.As(err, &c) || c.File != w.log.tail.path || c.Offset != 0 {
 		t.Fatal(err)
 	}
 }

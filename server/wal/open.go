@@ -8,8 +8,8 @@ import (
 )
 
 // Open opens the log in dir, making it if there is none. The caller holds a lock on the data
-// directory. It returns a *CorruptError if anything that may have been acknowledged is missing or damaged, and ErrIdentity
-// if the log is another's; the files are then as they were.
+// directory. It returns a *CorruptError if anything that may have been acknowledged is missing or
+// damaged, and ErrIdentity if the log is another's; the files are then as they were.
 func Open(fs disk.FS, dir string, o Options) (*Log, error) {
 	o, err := o.validate()
 	if err != nil {
@@ -103,7 +103,8 @@ func (l *Log) tidy(s *survey) error {
 		l.draft = draft{f.file, f.size, f.size}
 	}
 	for _, f := range s.stray {
-		if err := errors.Join(f.file.Close(), l.fs.Rename(s.path(f), l.path(f.name+".stray"))); err != nil {
+		err := l.fs.Rename(s.path(f), l.path(f.name+".stray"))
+		if err = errors.Join(err, f.file.Close()); err != nil {
 			return err
 		}
 	}
@@ -167,8 +168,8 @@ func (l *Log) create() error {
 }
 
 // rewrite writes what is not known to be on disk again, clears what lies behind the end, and
-// flushes both. After a flush that failed, the kernel may have gone on showing bytes that the disk does not
-// hold; written again they are dirty again, and this flush tells the truth about them.
+// flushes both. After a flush that failed, the kernel may have gone on showing bytes that the disk
+// does not hold; written again they are dirty again, and this flush tells the truth about them.
 func (l *Log) rewrite(s *survey) error {
 	g, scan := l.index.tail(), s.scan
 	l.tail = g

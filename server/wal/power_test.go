@@ -55,8 +55,8 @@ func (w *twin) play(script []byte) {
 	}
 }
 
-// TestPowerCut cuts the power before every single call the log makes in a scripted run, in each
-// of several manners, and opens the log again: what was acknowledged is there, what was not is there
+// TestPowerCut cuts the power before every single call the log makes in a scripted run, in each of
+// several manners, and opens the log again: what was acknowledged is there, what was not is there
 // or not, batch by batch, and the log goes on from there.
 func TestPowerCut(t *testing.T) {
 	for seed := range uint64(3) {

@@ -12,8 +12,9 @@ type source struct {
 }
 
 // Entries returns the entries in [lo, hi), as many as fit in maxBytes of data but at least one.
-// Each is verified against its checksum; a bad one is a *CorruptError, and harms nothing but this call.
-// The result is the caller's. It may run beside Append, and then sees the log before or after it.
+// Each is verified against its checksum; a bad one is a *CorruptError, and harms nothing but this
+// call. The result is the caller's. It may run beside Append, and then sees the log before or after
+// it.
 func (l *Log) Entries(lo, hi, maxBytes uint64) ([]Entry, error) {
 	sources, err := l.locate(lo, hi, maxBytes)
 	if err != nil || len(sources) == 0 {

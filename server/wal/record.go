@@ -63,7 +63,8 @@ func (p *place) appendEntry(b []byte, e *Entry) []byte {
 
 // appendEnd appends the end record of a batch that began at start with count entries, after
 // which the log's last index is last.
-func (p *place) appendEnd(b []byte, h HardState, last uint64, start int64, count int, sub uint8) []byte {
+func (p *place) appendEnd(b []byte, h HardState, last uint64, start int64, count int,
+	sub uint8) []byte {
 	at := len(b)
 	b = p.appendHead(b, endBytes, kindEnd, sub, h.Term, last)
 	b = le.AppendUint64(b, h.Vote)

@@ -55,8 +55,8 @@ func readFull(f disk.File, b []byte, off int64) error {
 	return err
 }
 
-// scanner walks one segment batch by batch. It stops at the first that is not whole; what that means is not
-// for it to say.
+// scanner walks one segment batch by batch. It stops at the first that is not whole; what that
+// means is not for it to say.
 type scanner struct {
 	window   window
 	mark     uint32
@@ -111,8 +111,9 @@ func (s *scanner) record(off int64) (h head, payload []byte, ok bool, err error)
 }
 
 // next reads the batch at s.end and returns its entries, which are good until the next call. If
-// there is no whole batch it returns false, and s.bad says where it broke off. A batch whose checksums
-// hold but which contradicts itself is an error: nothing that this package wrote looks so.
+// there is no whole batch it returns false, and s.bad says where it broke off. A batch whose
+// checksums hold but which contradicts itself is an error: nothing that this package wrote looks
+// so.
 func (s *scanner) next() (entries []placed, ok bool, err error) {
 	s.entries = s.entries[:0]
 	prev := s.prev
@@ -129,7 +130,8 @@ func (s *scanner) next() (entries []placed, ok bool, err error) {
 			return s.finish(h, payload, off)
 		}
 		if n := len(s.entries); n > 0 && h.index != s.entries[n-1].index+1 {
-			return nil, false, s.contradiction(off, "entry %d follows entry %d", h.index, s.entries[n-1].index)
+			return nil, false, contradicts(off, "entry %d follows entry %d",
+				h.index, s.entries[n-1].index)
 		}
 		s.entries = append(s.entries, placed{h.index, h.term, slot{uint32(off), uint32(h.size())}})
 		prev, off = h.crc, off+h.size()
@@ -141,13 +143,14 @@ func (s *scanner) finish(h head, payload []byte, off int64) ([]placed, bool, err
 	n := len(s.entries)
 	switch {
 	case !ok || e.start != s.end || e.count != n:
-		return nil, false, s.contradiction(off, "end record of %d entries since %d closes %d entries since %d",
-			e.count, e.start, n, s.end)
+		return nil, false, contradicts(off,
+			"end record of %d entries since %d closes %d entries since %d", e.count, e.start, n, s.end)
 	case n > 0 && e.last != s.entries[n-1].index:
-		return nil, false, s.contradiction(off, "end record names entry %d after entry %d",
+		return nil, false, contradicts(off, "end record names entry %d after entry %d",
 			e.last, s.entries[n-1].index)
 	case e.hard.Commit > e.last:
-		return nil, false, s.contradiction(off, "commit index %d beyond the last entry %d", e.hard.Commit, e.last)
+		return nil, false, contradicts(off, "commit index %d beyond the last entry %d",
+			e.hard.Commit, e.last)
 	}
 	s.end, s.prev, s.synced, s.final = off+h.size(), h.crc, int64(h.synced), e
 	s.counts.batches++
@@ -163,7 +166,7 @@ type contradiction struct {
 
 func (c *contradiction) Error() string { return c.reason }
 
-func (s *scanner) contradiction(off int64, format string, args ...any) error {
+func contradicts(off int64, format string, args ...any) error {
 	return &contradiction{off, fmt.Sprintf(format, args...)}
 }
 
@@ -175,8 +178,8 @@ type traces struct {
 	by      int64  // where the one that says so lies
 }
 
-// traces looks for whole records from the scanner's end to the end of the segment, at every place where one
-// could begin.
+// traces looks for whole records from the scanner's end to the end of the segment, at every place
+// where one could begin.
 func (s *scanner) traces() (t traces, err error) {
 	for off := s.end; off+recordBytes <= s.capacity; {
 		b, err := s.window.ahead(off)
@@ -204,8 +207,8 @@ func (s *scanner) traces() (t traces, err error) {
 	return t, nil
 }
 
-// candidate returns the first offset in b, a multiple of 8, at which a head with the segment's mark could begin, or
-// the first at which b is too short to tell.
+// candidate returns the first offset in b, a multiple of 8, at which a head with the segment's mark
+// could begin, or the first at which b is too short to tell.
 func (s *scanner) candidate(b []byte) int {
 	i := 0
 	for ; i+recordBytes <= len(b); i += 8 {

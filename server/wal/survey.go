@@ -126,7 +126,8 @@ func (s *survey) order() error {
 	var kept []*found
 	for _, f := range s.current {
 		if id := f.header.identity; id != s.opts.Identity {
-			return fmt.Errorf("%w: %s belongs to %+v, not to %+v", ErrIdentity, s.path(f), id, s.opts.Identity)
+			return fmt.Errorf("%w: %s belongs to %+v, not to %+v",
+				ErrIdentity, s.path(f), id, s.opts.Identity)
 		}
 		n := len(kept)
 		switch {
@@ -247,12 +248,13 @@ func (s *survey) enter(f *found) {
 func (s *survey) admit(scan *scanner, entries []placed) error {
 	for i, e := range entries {
 		if i == 0 && e.index > s.index.next || e.index == 0 {
-			return scan.contradiction(int64(e.off), "entry %d, but the last entry is %d", e.index, s.index.next-1)
+			return contradicts(int64(e.off), "entry %d, but the last entry is %d",
+				e.index, s.index.next-1)
 		}
 		s.index.put(e.index, e.term, e.slot)
 	}
 	if last := s.index.next - 1; scan.final.last != last {
-		return scan.contradiction(scan.end-endSize, "end record names entry %d, but the last entry is %d",
+		return contradicts(scan.end-endSize, "end record names entry %d, but the last entry is %d",
 			scan.final.last, last)
 	}
 	s.hard = scan.final.hard

@@ -49,8 +49,8 @@ func lastBatches(w *twin) map[string]Batch {
 	}
 }
 
-// tear writes b after a commit index that was not flushed, cuts the power before b is flushed, lets fate decide
-// what of it is on disk, and opens the log again.
+// tear writes b after a commit index that was not flushed, cuts the power before b is flushed, lets
+// fate decide what of it is on disk, and opens the log again.
 func tear(t *testing.T, w *twin, b Batch, fate func(u disk.Unit, start int64) int) (kept bool) {
 	t.Helper()
 	x := *w

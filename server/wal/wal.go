@@ -18,34 +18,39 @@
 //
 // All numbers are little-endian. A segment is a header, then batches, then whatever was there:
 //
-//	 0          8        12       16                       40     48         56     64
-//	+----------+--------+--------+------------------------+------+----------+------+- - -
-//	| grovewal | version| flags  | cluster member incarn. | seq  | capacity | first|
-//	+----------+--------+--------+------------------------+------+----------+------+- - -
-//	 64     72         80         84     88     92     96
-//	- - -+------+----------+----------+------+------+------+
-//	     | term | prev end | prev crc | mark | crc  | foot |   first: index expected next; term: that of first-1
-//	- - -+------+----------+----------+------+------+------+   prev end, prev crc: where the segment before ends
+//	 0          8         12      16        24       32            40    48         56
+//	+----------+---------+-------+---------+--------+-------------+-----+----------+
+//	| grovewal | version | flags | cluster | member | incarnation | seq | capacity |
+//	+----------+---------+-------+---------+--------+-------------+-----+----------+
+//	 56      64     72         80         84     88    92     96
+//	+-------+------+----------+----------+------+-----+------+
+//	| first | term | prev end | prev crc | mark | crc | foot |
+//	+-------+------+----------+----------+------+-----+------+
 //
-// The header is written together with the first batch. A batch is entry records followed by
-// one end record; it holds together or not at all. Records are padded with zeros to 8 bytes:
+// First is the index expected next when the segment was begun, term that of the entry before it;
+// prev end and prev crc say where and how the segment before ends. The header is written together
+// with the first batch. A batch is entry records followed by one end record; it holds together or
+// not at all. Records are padded with zeros to 8 bytes:
 //
 //		 0     4        8      12     16       20     21    22     24     32      40
 //		+-----+--------+------+------+--------+------+-----+------+------+-------+--- ... ---+
-//		| crc | length | mark | prev | synced | kind | sub | zero | term | index | payload   |  kind 1: entry
+//		| crc | length | mark | prev | synced | kind | sub | zero | term | index | payload   |
 //		+-----+--------+------+------+--------+------+-----+------+------+-------+--- ... ---+
-//		                                                   hard     last  40     48       56      60      64     72
-//		                                                   term    index +------+--------+-------+-------+------+
-//		                                                                 | vote | commit | start | count | foot |  kind 2: end
-//		                                                                 +------+--------+-------+-------+------+
+//		 kind 1, an entry: sub is its Kind, the payload its Data
+//		 kind 2, the end: sub is 1 if the log was closed, term that of the hard state, index
+//		 that of the last entry of the log, and the payload
+//		 40     48       56      60      64     72
+//		+------+--------+-------+-------+------+
+//		| vote | commit | start | count | foot |    start: of the batch; count: of its entries
+//		+------+--------+-------+-------+------+
 //
-//	  - crc is CRC-32C of everything after it, padding included, started from mark xor offset/8: a
-//	    record is valid in one place of one segment, and nowhere else. What a recycled file still holds
-//	    is never taken for a record.
+//	  - crc is CRC-32C of everything after it, padding included, started from mark xor offset/8:
+//	    a record is valid in one place of one segment, and nowhere else. What a recycled file still
+//	    holds is never taken for a record.
 //	  - mark is computed from identity and seq; no two segments of a log share it.
 //	  - prev is the crc of the record before; of the header for the first.
-//	  - synced says that everything in this segment below that offset, and every segment before, was on
-//	    disk when this was written. It is what makes any later record a witness for the earlier ones.
+//	  - synced says that everything in this segment below that offset, and every segment before, was
+//	    on disk when this was written. It makes any later record a witness for the earlier ones.
 //	  - an end record carries the whole hard state, so that the newest is always in the last batch.
 //	  - foot is a constant without zero bytes: a tear that loses the end of a write loses many bits,
 //	    never just one.
@@ -125,8 +130,8 @@ type Options struct {
 	// SegmentBytes is the size segments grow to, each at most twice the one before. Zero means
 	// 64 MiB. At least 4 KiB, at most 1 GiB. A batch that needs more gets a larger segment.
 	SegmentBytes int64
-	// FirstBytes is the size of a new log's first segment. Zero means 1 MiB, or SegmentBytes if that
-	// is less: a server that is tried and left alone should not write 64 MiB.
+	// FirstBytes is the size of a new log's first segment. Zero means 1 MiB, or SegmentBytes if
+	// that is less: a server that is tried and left alone should not write 64 MiB.
 	FirstBytes int64
 	// Start is the first index the caller will ask for: one above its checkpoint. A new log
 	// begins there; an old one that begins later has lost something and is refused. An old one that
@@ -134,8 +139,8 @@ type Options struct {
 	Start uint64
 	// Witness is an index the caller knows to have been durable in this log, such as the one its
 	// checkpoint has applied. A log that ends before it is refused, and so is a missing log. Zero
-	// means none; so does 1 where there is no log yet, the index a new state is founded at. An index
-	// that came with an installed image is not a witness: this log may never have held it.
+	// means none; so does 1 where there is no log yet, the index a new state is founded at. An
+	// index that came with an installed image is not a witness: this log may never have held it.
 	Witness uint64
 	// Manual says that the log starts no goroutine: the caller calls Tend when it suits.
 	Manual bool

@@ -59,28 +59,3 @@ func contents(t testing.TB, l *Log) []Entry {
 	}
 	return out
 }
-
-func TestSmoke(t *testing.T) {
-	fs := disk.NewMemory()
-	l := mustOpen(t, fs, small())
-	for i := uint64(1); i < 500; i += 5 {
-		mustAppend(t, l, Batch{Entries: entriesFrom(i, i/100+1, 5), Hard: HardState{i/100 + 1, 1, i}})
-		for l.Tend() {
-		}
-	}
-	if len(contents(t, l)) != 500 {
-		t.Fatal(len(contents(t, l)))
-	}
-	t.Log(fs.List("log"))
-	l.Release(300)
-	for l.Tend() {
-	}
-	t.Log(fs.List("log"))
-	mustClose(t, l)
-	Check(fs, "log", func(f Finding) { t.Logf("%+v", f) })
-	o := small()
-	o.Start, o.Witness = 300, 299
-	l = mustOpen(t, fs, o)
-	t.Log(l.First(), l.Last(), len(contents(t, l)), l.Hard(), l.Stats())
-	mustClose(t, l)
-}
