@@ -19,8 +19,10 @@ type applier struct {
 	results  []state.Result // theirs, in log order
 	changes  []znode.Change // of the whole batch, in log order
 	sessions []state.SessionChange
-	touched  []*Inbox // got something this batch and had nothing before
-	ending   []*Inbox // whose connection must close once it has sent what it has
+	told     []state.SessionChange // of all views of the batch
+	touched  []*Inbox              // got something this batch
+	round    uint64                // number of the batch
+	ending   []*Inbox              // whose connection must close once it has sent what it has
 
 	pinner pinner
 
@@ -33,13 +35,21 @@ func (a *applier) init(cfg *Config) {
 	a.pinner.init(cfg.Checkpoint, cfg.RecentMax, cfg.Machine.View().Zxid)
 }
 
+// begin starts a batch.
 func (a *applier) begin() {
+	a.round++
+	clear(a.touched)
+	a.touched, a.told = a.touched[:0], a.told[:0]
+	a.published()
+}
+
+// published empties what a view was published with.
+func (a *applier) published() {
 	clear(a.results)
 	clear(a.changes)
-	clear(a.touched)
 	clear(a.ending)
 	a.own, a.results, a.changes, a.sessions = 0, a.results[:0], a.changes[:0], a.sessions[:0]
-	a.touched, a.ending = a.touched[:0], a.ending[:0]
+	a.ending = a.ending[:0]
 }
 
 // step applies one entry and keeps what the batch needs of its outcome.
@@ -54,7 +64,8 @@ func (a *applier) step(e replica.Entry, server uint8, boot uint64) {
 			a.expired.Add(1)
 		}
 	}
-	if out.Origin.Server == server && out.Origin.Boot == boot && !out.Duplicate {
+	// Before Begin there are none: a command of boot 0 is outside any stream, and nobody's.
+	if boot != 0 && out.Origin.Server == server && out.Origin.Boot == boot && !out.Duplicate {
 		a.own++
 		a.serving = true
 		r := out.Result
@@ -67,7 +78,7 @@ func (a *applier) step(e replica.Entry, server uint8, boot uint64) {
 }
 
 func (a *applier) push(in *Inbox, it item) {
-	if in.push(it) {
+	if in.push(it, a.round) {
 		a.touched = append(a.touched, in)
 	}
 }

@@ -22,13 +22,13 @@ func (f *Feed) Sync(in *Inbox, ticket uint64) {
 		}
 		b := barrier{in, ticket, znode.Zxid(index)}
 		f.mu.Lock()
-		now := f.view.Load().Zxid
-		late := now < b.index
+		v := f.view.Load()
+		late := v.Zxid < b.index
 		if late {
 			f.barriers = append(f.barriers, b)
 		}
 		f.mu.Unlock()
-		if !late && in.push(item{done: Completion{Ticket: ticket, Result: state.Result{Zxid: now}}}) {
+		if !late && in.push(item{done: Completion{ticket, state.Result{Zxid: v.Zxid}, v}}, 0) {
 			in.signal()
 		}
 	})

@@ -145,19 +145,32 @@ func (f *Feed) Begin(nowMs int64) {
 // Stop refuses further submissions and wakes whoever waits to submit.
 func (f *Feed) Stop() { f.ledger.stop() }
 
-// Apply applies committed entries and publishes what they did as one view. It is called by one
-// goroutine, with indexes that rise by one.
+// Apply applies committed entries and publishes what they did, as one view unless a fence asks for
+// more. It is called by one goroutine, with indexes that rise by one.
 func (f *Feed) Apply(entries []replica.Entry) {
 	a, boot := &f.apply, f.boot.Load()
 	a.begin()
 	for i := range entries {
+		if a.own > 0 && f.fenced(entries[i].Data, boot) {
+			f.publish()
+		}
 		a.step(entries[i], f.cfg.Server, boot)
 	}
 	f.publish()
+	a.wake()
+	if len(a.told) > 0 && f.cfg.OnSessions != nil {
+		f.cfg.OnSessions(a.told)
+	}
 	a.handOver(f.View())
 }
 
-// publish makes the batch visible: events first, then the view, then the answers. A reader that can
+// fenced says whether the command is one of this start that must not share a view with those before.
+func (f *Feed) fenced(command []byte, boot uint64) bool {
+	o, err := state.OriginOf(command)
+	return err == nil && o.Server == f.cfg.Server && o.Boot == boot && f.ledger.fenced(o.Seq)
+}
+
+// publish makes what was applied visible: events first, then the view, then the answers. A reader that can
 // see zxid Z thereby already has every event up to Z in its inbox, and a session that holds the answer
 // to its write can read it.
 func (f *Feed) publish() {
@@ -180,19 +193,18 @@ func (f *Feed) publish() {
 
 	for i := range a.results {
 		if owners[i].in != nil {
-			a.push(owners[i].in, item{done: Completion{Ticket: owners[i].ticket, Result: a.results[i]}})
+			a.push(owners[i].in, item{done: Completion{owners[i].ticket, a.results[i], v}})
 		}
 	}
 	for _, b := range due {
-		a.push(b.in, item{done: Completion{Ticket: b.ticket, Result: state.Result{Zxid: v.Zxid}}})
+		a.push(b.in, item{done: Completion{b.ticket, state.Result{Zxid: v.Zxid}, v}})
 	}
 	for _, in := range a.ending {
 		in.end()
 	}
-	a.wake()
-	if len(a.sessions) > 0 && f.cfg.OnSessions != nil {
-		f.cfg.OnSessions(a.sessions)
-	}
+	a.told = append(a.told, a.sessions...)
+	a.pinner.note(a.changes)
+	a.published()
 }
 
 // deliver puts an event into the inbox of every receiver that may read. The caller holds mu.
@@ -219,8 +231,8 @@ func (f *Feed) settle(owners []owner) {
 	for i := range a.results {
 		r := &a.results[i]
 		in := owners[i].in
-		if in == nil || r.Err != nil || r.Session.ID == 0 {
-			continue
+		if in == nil || r.Err != nil || r.Session.ID == 0 || f.inboxes[in.id] != in {
+			continue // nobody waits, or has left
 		}
 		// Only the last attachment of a batch counts; an earlier one was overtaken within it.
 		if now, ok := f.view.Load().Sessions.Get(r.Session.ID); !ok || now.Epoch != r.Session.Epoch {

@@ -11,10 +11,12 @@ import (
 )
 
 // Completion is the outcome of a command, or of a barrier, that a connection waits for. Ticket is
-// the number the connection gave it.
+// the number the connection gave it. View was published with it: it shows the command, and none that
+// the connection submitted behind a Fence.
 type Completion struct {
 	Ticket uint64
 	Result state.Result
+	View   *state.View
 }
 
 // Inbox carries what the applier has for one connection: events in zxid order, completions in log
@@ -32,6 +34,7 @@ type Inbox struct {
 	events []watch.Event
 	done   []Completion
 	weight int
+	round  uint64 // the applier's batch that pushed last; 0 is no batch
 	bound  int
 	ended  bool // the connection must close once it has sent what it was given
 	closed bool // the connection is gone: what is pushed is dropped
@@ -63,18 +66,26 @@ func (in *Inbox) Ready() <-chan struct{} { return in.ready }
 // of that view is still to be taken, because events are pushed before the view is swapped.
 func (in *Inbox) Waiting() bool { return in.waiting.Load() != 0 }
 
-// Take removes everything held. The storage of the arguments becomes the inbox's next buffers. more
-// is false when the connection must close after what was taken has been sent.
-func (in *Inbox) Take(events []watch.Event, done []Completion) (_ []watch.Event, _ []Completion, more bool) {
-	clear(events)
-	clear(done)
+// TakeDone removes the completions. The storage of the argument becomes the inbox's next buffer. more
+// is false when the connection must close after what it was given has been sent.
+func (in *Inbox) TakeDone(done []Completion) (_ []Completion, more bool) {
+	done = reuse(done)
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.events, events = events[:0], in.events
-	in.done, done = done[:0], in.done
-	in.weight = 0
-	in.waiting.Store(0)
-	return events, done, !in.ended
+	in.done, done = done, in.done
+	in.weight -= len(done) * completionWeight
+	in.waiting.Add(int32(-len(done)))
+	return done, !in.ended
+}
+
+// reuse empties a buffer, or lets go of it if a burst has made it large.
+func reuse[T any](b []T) []T {
+	const kept = 256
+	if cap(b) > kept {
+		return nil
+	}
+	clear(b)
+	return b[:0]
 }
 
 // TakeEvents removes the events up to and including zxid and appends them to into. Events of later
@@ -100,8 +111,10 @@ func (in *Inbox) Ended() bool {
 	return in.ended
 }
 
-// push adds it and reports whether the inbox was empty, so that its owner has to be woken.
-func (in *Inbox) push(it item) (wasEmpty bool) {
+// push adds it and reports whether it is the first of the round, so that its owner has to be woken. An
+// inbox that holds something is no sign that its owner will look again: it may have looked already, and
+// left what its view did not show.
+func (in *Inbox) push(it item, round uint64) (first bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.closed || in.ended {
@@ -120,7 +133,10 @@ func (in *Inbox) push(it item) (wasEmpty bool) {
 		in.endLocked()
 		return false
 	}
-	return in.waiting.Add(1) == 1
+	in.waiting.Add(1)
+	first = in.round != round || round == 0
+	in.round = round
+	return first
 }
 
 // end marks the connection for closing after what it already holds.

@@ -20,6 +20,7 @@ type ledger struct {
 	seq     uint64
 	queue   []owner // waiting, oldest at head
 	head    int
+	fences  int // how many of them are fenced
 	bytes   int
 	bound   int
 	stopped bool
@@ -31,12 +32,16 @@ type owner struct {
 	in     *Inbox
 	ticket uint64
 	bytes  int
+	fenced bool
 }
 
 // Submission is one command of a connection, encoded, its origin filled in but for the sequence.
 type Submission struct {
 	Ticket  uint64
 	Command []byte
+	// Fence says that what came before must be published before this is applied: a read of the same
+	// connection stands between, and must not see it.
+	Fence bool
 }
 
 func (l *ledger) init(bound int) {
@@ -72,7 +77,10 @@ func (f *Feed) Submit(in *Inbox, commands []Submission) error {
 	}
 	l.seq += uint64(len(commands))
 	for i := range commands {
-		l.queue = append(l.queue, owner{in, commands[i].Ticket, len(commands[i].Command)})
+		l.queue = append(l.queue, owner{in, commands[i].Ticket, len(commands[i].Command), commands[i].Fence})
+		if commands[i].Fence {
+			l.fences++
+		}
 	}
 	l.bytes += size
 	return nil
@@ -81,6 +89,17 @@ func (f *Feed) Submit(in *Inbox, commands []Submission) error {
 // Origin returns what a command of this server carries, but for its sequence.
 func (f *Feed) Origin() state.Origin {
 	return state.Origin{Server: f.cfg.Server, Boot: f.boot.Load()}
+}
+
+// fenced says whether the command with the sequence seq is fenced.
+func (l *ledger) fenced(seq uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	waiting := uint64(len(l.queue) - l.head)
+	if l.fences == 0 || seq > l.seq || seq <= l.seq-waiting {
+		return false
+	}
+	return l.queue[len(l.queue)-1-int(l.seq-seq)].fenced
 }
 
 // take removes the n oldest entries. The result holds until the next call.
@@ -98,6 +117,9 @@ func (l *ledger) take(n int) []owner {
 	}
 	for i := range l.taken {
 		l.bytes -= l.taken[i].bytes
+		if l.taken[i].fenced {
+			l.fences--
+		}
 	}
 	if n > 0 {
 		l.space.Broadcast()

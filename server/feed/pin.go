@@ -72,11 +72,10 @@ func (p *pinner) due() bool {
 // has been taken.
 func (f *Feed) Checkpoints() <-chan *Pinned { return f.apply.pinner.out }
 
-// handOver notes what the batch changed and passes the state on if it is time and the writer is free.
+// handOver passes the state on if it is time and the writer is free.
 // A busy writer is not waited for: there is one state to be written, only a later one.
 func (a *applier) handOver(v *state.View) {
 	p := &a.pinner
-	p.note(a.changes)
 	if !p.due() || len(p.out) > 0 {
 		return
 	}
@@ -89,14 +88,21 @@ func (p *pinner) pin(v *state.View) *Pinned {
 }
 
 // Final returns what has not been handed over yet, for the checkpoint of a clean end. The applier
-// must have stopped. It returns nil if nothing was applied since the last one.
+// must have stopped, and so must the writer. It returns nil if everything was handed over and taken.
 func (f *Feed) Final() *Pinned {
+	p := &f.apply.pinner
 	select {
-	case <-f.apply.pinner.out: // waits for a writer that has stopped, and is the older of the two
+	case waiting := <-p.out: // nobody has taken it
+		if p.entries == 0 {
+			return waiting
+		}
+		if p.from == waiting.View.Zxid { // nothing was forgotten in between
+			p.recent, p.from = append(waiting.Recent, p.recent...), waiting.RecentFrom
+		}
 	default:
+		if p.entries == 0 {
+			return nil
+		}
 	}
-	if f.apply.pinner.entries == 0 {
-		return nil
-	}
-	return f.apply.pinner.pin(f.View())
+	return p.pin(f.View())
 }

@@ -22,6 +22,7 @@ func (c *conn) admit(frame []byte) error {
 		return errShort
 	}
 	c.tally.received++
+	c.tally.bytesIn += int64(4 + len(frame))
 	s := slot{xid: h.Xid, op: h.Op, known: uint8(len(c.inbox.Identities())), arrived: c.now}
 	if !h.Op.Live() {
 		c.refuseAndEnd(s, wire.CodeUnimplemented)

@@ -115,7 +115,7 @@ func (c *conn) refuse(s *slot) {
 // catchUp puts every event of the current view into the output and returns the view's zxid: what is
 // answered next may show that view.
 func (c *conn) catchUp() znode.Zxid {
-	v := c.feed.View()
+	v := c.current()
 	c.overtake(v.Zxid)
 	return v.Zxid
 }

@@ -13,13 +13,16 @@ import (
 	"github.com/grovekeeper/grove/server/feed"
 	"github.com/grovekeeper/grove/server/state"
 	"github.com/grovekeeper/grove/session"
-	"github.com/grovekeeper/grove/watch"
 	"github.com/grovekeeper/grove/znode"
 )
 
 // outBytesHigh is how much encoded output a connection gathers before it is written out in the middle
 // of a batch: reads of large nodes must not pile up in memory.
 const outBytesHigh = 256 << 10
+
+// outBytesKept is how large an output buffer may be that is kept though it is hardly used: what a
+// connection needed once must not be held for as long as it idles.
+const outBytesKept = 8 << 10
 
 // conn is one client connection. Two goroutines serve it. The reader decodes what arrives and, while
 // nothing of the connection waits for the log, answers reads at once. The responder is woken by the
@@ -53,9 +56,10 @@ type conn struct {
 	telling    bool              // the reader tells what watches missed: no other event may come in between
 	session    session.ID
 	epoch      uint32
-	timeout    int32 // ms, granted
-	readOnly   bool  // the client sent its readOnly byte and expects ours
-	events     []watch.Event
+	timeout    int32       // ms, granted
+	readOnly   bool        // the client sent its readOnly byte and expects ours
+	seen       *state.View // of the newest write answered from the lane; what stands behind it reads this
+	behind     bool        // the request at hand stands in the lane
 	done       []feed.Completion
 	now        int64 // ns, monotonic, of the batch at hand
 	nowMs      int64 // ms since 1970, likewise
@@ -238,7 +242,9 @@ func (c *conn) send() error {
 		err := c.feed.Submit(c.inbox, batch) // waits while too much is on its way through the log
 		clear(batch)
 		c.mu.Lock()
-		c.idle, c.submitting = batch[:0], false
+		if c.idle, c.submitting = batch[:0], false; cap(batch) > laneKept {
+			c.idle = nil
+		}
 		if err != nil {
 			c.ending = true
 			c.turn.Broadcast()
@@ -262,16 +268,14 @@ func (c *conn) flush() error {
 		c.mu.Unlock()
 		_, err = c.nc.Write(b)
 		c.mu.Lock()
+		c.tally.bytesOut += int64(len(b))
 		c.spare = b
+		if cap(b) > outBytesKept && (cap(b) > outBytesHigh || len(b) < cap(b)/4) {
+			c.spare = nil
+		}
 		c.turn.Broadcast()
 	}
 	c.writing = false
-	if cap(c.spare) > outBytesHigh {
-		c.spare = nil
-	}
-	if cap(c.out) > outBytesHigh {
-		c.out = nil
-	}
 	if err != nil {
 		c.ending, c.failed = true, true
 		if tcp, ok := c.nc.(*net.TCPConn); ok {
@@ -328,17 +332,14 @@ func (c *conn) answerInbox() bool {
 		return false
 	}
 	c.clock()
-	// Taken under mu: the reader must not answer a read between the taking and the appending of an
-	// event that the read's view has already seen.
 	var more bool
-	c.events, c.done, more = c.inbox.Take(c.events, c.done)
-	for i := range c.events {
-		c.appendEvent(&c.events[i])
-	}
+	c.done, more = c.inbox.TakeDone(c.done)
 	for i := range c.done {
 		c.settle(&c.done[i])
 	}
+	clear(c.done) // they hold views, and an idle connection must not
 	c.advance()
+	c.catchUp()
 	if !more {
 		c.ending = true
 	}
@@ -365,36 +366,63 @@ func (c *conn) end() {
 func (c *conn) settle(d *feed.Completion) {
 	s := c.lane.at(d.Ticket)
 	if s == c.lane.first() {
-		c.answerResult(s, &d.Result)
+		c.answerDone(s, d)
 		c.lane.leave()
 		return
 	}
-	r := d.Result
-	s.phase, s.result = complete, &r
+	kept := *d
+	s.phase, s.done = complete, &kept
 }
 
 // advance answers requests from the head of the lane until one must wait for the log.
 func (c *conn) advance() {
+	c.behind = true
+	defer func() {
+		if c.behind = false; c.lane.empty() {
+			c.seen = nil // an idle connection holds no view
+		}
+	}()
 	for s := c.lane.first(); s != nil && !c.ending; s = c.lane.first() {
 		switch s.phase {
 		case awaiting:
 			return
 		case complete:
-			c.answerResult(s, s.result)
+			c.answerDone(s, s.done)
 		case refused:
 			c.refuse(s)
 		case deferred:
 			req := *s
 			c.answerNow(&req, req.body)
 		case withheld:
-			c.lane.free(func(ticket uint64, command []byte) {
-				c.submit = append(c.submit, feed.Submission{Ticket: ticket, Command: command})
-			})
+			c.lane.free(func(w feed.Submission) { c.submit = append(c.submit, w) })
 			return
 		}
 		c.lane.leave()
 		if c.ease() != nil {
 			return
 		}
+	}
+}
+
+// answerDone answers a request that went through the log, after the events up to it.
+func (c *conn) answerDone(s *slot, d *feed.Completion) {
+	c.overtake(d.Result.Zxid)
+	c.answerResult(s, &d.Result)
+	c.seen = d.View
+}
+
+// current returns the view by which the request at hand is answered. In the lane that is the one which
+// the write before it was published with: the newest may show a write that stands behind it.
+func (c *conn) current() *state.View {
+	if c.behind {
+		return c.seen
+	}
+	return c.feed.View()
+}
+
+// newest notes that v has been shown: what stands behind must not see less.
+func (c *conn) newest(v *state.View) {
+	if c.behind {
+		c.seen = v
 	}
 }

@@ -11,6 +11,7 @@ import (
 const (
 	readBytesMin  = 1 << 10
 	readBytesBusy = 64 << 10
+	readsSmall    = 16 // after so many small reads the connection is not busy any more
 )
 
 // frames cuts the stream of a connection into frames. Bound: twice the longest frame.
@@ -19,6 +20,7 @@ type frames struct {
 	head, tail int // of what has been read and not yet consumed
 	limit      int
 	full       bool // the last read filled the buffer: there is more where that came from
+	small      int  // how many reads in a row needed little of it
 }
 
 func newFrames(limit int) frames { return frames{buf: make([]byte, readBytesMin), limit: limit} }
@@ -29,6 +31,9 @@ func (f *frames) fill(r io.Reader) error {
 	n, err := r.Read(f.buf[f.tail:])
 	f.tail += n
 	f.full = f.tail == len(f.buf)
+	if f.small++; f.tail > len(f.buf)/8 {
+		f.small = 0
+	}
 	if n > 0 {
 		return nil
 	}
@@ -42,14 +47,15 @@ func (f *frames) makeRoom() {
 	held := f.tail - f.head
 	size := len(f.buf)
 	switch {
-	case held == 0 && size > readBytesBusy:
-		size = readBytesMin // a long frame has been and gone
+	case held == 0 && (size > readBytesBusy || f.small >= readsSmall):
+		size = readBytesMin // a long frame, or a busy time, has been and gone
 	case f.full && (held == size || size < readBytesBusy):
 		size *= 2
 	}
 	if size != len(f.buf) {
 		grown := make([]byte, size)
 		copy(grown, f.buf[f.head:f.tail])
+		f.small = 0
 		f.buf, f.head, f.tail = grown, 0, held
 	} else if f.head > 0 {
 		copy(f.buf, f.buf[f.head:f.tail])

@@ -86,6 +86,7 @@ func (c *conn) connect() error {
 	defer c.mu.Unlock()
 	c.clock()
 	c.tally.received++
+	c.tally.bytesIn += int64(4 + len(frame))
 	c.in.limit = c.front.cfg.FrameBytesMax
 	c.readOnly = hello.HasReadOnly
 	if hello.LastZxidSeen > int64(c.feed.View().Zxid) {
@@ -170,14 +171,16 @@ func (c *conn) commandHeader() {
 const multiKept = 256
 
 // propose encodes the scratch command for submission, and puts the request in the lane. The command goes
-// to the log with the others of the batch, unless a read stands before it: that must not see it.
+// to the log with the others of the batch: behind a fence if a read stands before it, which must not
+// see it, and later if that read goes by whatever view is the newest.
 func (c *conn) propose(s slot) {
 	size := 96 + len(c.command.Op.Path) + len(c.command.Op.Data)
 	command := state.AppendCommand(make([]byte, 0, size), &c.command)
-	if c.lane.fence > 0 {
+	if c.lane.strict > 0 {
 		s.phase, s.command = withheld, command
 		c.lane.enter(s)
 		return
 	}
-	c.submit = append(c.submit, feed.Submission{Ticket: c.lane.enter(s), Command: command})
+	fence := c.lane.reads > 0
+	c.submit = append(c.submit, feed.Submission{Ticket: c.lane.enter(s), Command: command, Fence: fence})
 }

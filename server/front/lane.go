@@ -1,19 +1,21 @@
 package front
 
 import (
+	"github.com/grovekeeper/grove/internal/codec"
 	"github.com/grovekeeper/grove/internal/wire"
-	"github.com/grovekeeper/grove/server/state"
+	"github.com/grovekeeper/grove/server/feed"
 )
 
 // lane keeps the requests of a connection that cannot be answered yet, in the order they came: it is
 // what makes replies leave in that order. A request enters when it must wait for the log, or when one
 // before it does. Bound: Config.OutstandingMax requests and laneBytesMax, kept by the reader.
 type lane struct {
-	slots []slot // a ring; its length is a power of two
-	head  uint64 // ticket of the oldest request
-	tail  uint64 // ticket of the next one to enter
-	fence int    // how many reads and withheld writes there are: a write that enters is withheld then
-	bytes int    // of records and withheld commands
+	slots  []slot // a ring; its length is a power of two
+	head   uint64 // ticket of the oldest request
+	tail   uint64 // ticket of the next one to enter
+	reads  int    // how many plain reads there are: a write that enters is fenced off from them
+	strict int    // how many there are that withhold a write that enters
+	bytes  int    // of records and withheld commands
 }
 
 // laneBytesMax is how many bytes of requests may wait in a lane before the connection is not read.
@@ -25,11 +27,11 @@ type slot struct {
 	op       wire.Op
 	sentence wire.Code // phase refused: the answer
 	phase    phase
-	known    uint8         // how many of the connection's identities it is judged by
-	arrived  int64         // ns, monotonic
-	body     []byte        // phase deferred: the request record; of a multi: what its results are marked as
-	command  []byte        // phase withheld: what the log is to have
-	result   *state.Result // phase complete
+	known    uint8            // how many of the connection's identities it is judged by
+	arrived  int64            // ns, monotonic
+	body     []byte           // phase deferred: the request record; of a multi: what its results are marked as
+	command  []byte           // phase withheld: what the log is to have
+	done     *feed.Completion // phase complete
 }
 
 // phase is where a request in the lane stands.
@@ -40,7 +42,7 @@ const (
 	complete              // the log has answered; requests before it have not
 	deferred              // a read, or a matter of the connection: done when its turn comes
 	refused               // the answer is known: a code
-	withheld              // a write that the log must not have before a read in front of it is answered
+	withheld              // a write that the log must not have before what is in front of it is answered
 )
 
 func (l *lane) empty() bool { return l.head == l.tail }
@@ -55,32 +57,55 @@ func (l *lane) enter(s slot) uint64 {
 	l.slots[t&uint64(len(l.slots)-1)] = s
 	l.tail++
 	l.bytes += s.size()
-	if s.fences() {
-		l.fence++
-	}
+	l.count(&s, 1)
 	return t
 }
 
 func (s *slot) size() int { return len(s.body) + len(s.command) }
 
-// fences says whether a write behind s must not overtake it. A ping shows nothing of the tree.
-func (s *slot) fences() bool {
-	return s.phase == withheld || s.phase == deferred && s.op != wire.OpPing
+// count keeps reads and strict in step with a slot that comes, goes or changes.
+func (l *lane) count(s *slot, by int) {
+	switch {
+	case s.strict():
+		l.strict += by
+	case s.phase == deferred && s.op != wire.OpPing: // a ping shows nothing of the tree
+		l.reads += by
+	}
 }
 
-// free takes the oldest withheld writes, up to the next read, as handed to the log.
-func (l *lane) free(submit func(ticket uint64, command []byte)) {
+// strict says whether a write behind s must not be in the log before s is answered. A read that leaves
+// a watch, and whatever else concerns watches, goes by the newest view there is when its turn comes:
+// then the watch is armed. Plain reads go by the view of the write before them, and a fence will do.
+func (s *slot) strict() bool {
+	if s.phase != deferred {
+		return s.phase == withheld
+	}
+	switch s.op {
+	case wire.OpExists, wire.OpGetData, wire.OpGetChildren, wire.OpGetChildren2:
+		r := codec.NewReader(s.body)
+		_, arm, ok := wire.DecodePathWatch(&r)
+		return arm && ok
+	case wire.OpPing, wire.OpGetACL, wire.OpGetAllChildrenNumber, wire.OpMultiRead, wire.OpGetEphemerals, wire.OpWhoAmI:
+		return false
+	}
+	return true
+}
+
+// free takes the oldest withheld writes, up to the next that withholds them, as handed to the log.
+func (l *lane) free(submit func(feed.Submission)) {
+	fence := false
 	for t := l.head; t < l.tail; t++ {
 		s := l.at(t)
 		if s.phase != withheld {
-			if s.fences() {
+			if s.strict() {
 				return
 			}
+			fence = fence || s.phase == deferred
 			continue
 		}
-		l.fence--
+		l.count(s, -1)
 		l.bytes -= len(s.command)
-		submit(t, s.command)
+		submit(feed.Submission{Ticket: t, Command: s.command, Fence: fence})
 		s.phase, s.command = awaiting, nil
 	}
 }
@@ -108,9 +133,13 @@ func (l *lane) first() *slot {
 func (l *lane) leave() {
 	s := l.at(l.head)
 	l.bytes -= s.size()
-	if s.fences() {
-		l.fence--
-	}
+	l.count(s, -1)
 	*s = slot{}
 	l.head++
+	if l.empty() && len(l.slots) > laneKept {
+		l.slots = nil
+	}
 }
+
+// laneKept is for how many requests an empty lane keeps room.
+const laneKept = 128

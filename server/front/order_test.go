@@ -72,3 +72,29 @@ func TestAnIdentityCountsFromTheRequestAfterItsProof(t *testing.T) {
 		}
 	}
 }
+
+// Events and replies leave in the order of their zxids, also when the log decides much at once.
+func TestAReplyIsNotOvertakenByLaterNews(t *testing.T) {
+	h := newHouse(t, nil)
+	k, other := h.open(t), h.open(t)
+	k.create("/a", "0", 0)
+	k.create("/b", "0", 0)
+	k.call(wire.OpAddWatch, &wire.AddWatchRequest{Path: "/a"})
+	h.log.hold()
+	k.send(wire.OpSetData, &wire.SetDataRequest{Path: "/b", Data: []byte("1"), Version: -1})
+	k.send(wire.OpGetData, &wire.GetDataRequest{Path: "/a"})
+	h.until(t, func() bool { return h.outstanding() == 2 })
+	other.send(wire.OpSetData, &wire.SetDataRequest{Path: "/a", Data: []byte("1"), Version: -1})
+	h.until(t, func() bool { return h.outstanding() == 3 })
+	k.send(wire.OpSetData, &wire.SetDataRequest{Path: "/b", Data: []byte("2"), Version: -1})
+	h.until(t, func() bool { return h.outstanding() == 4 })
+	h.log.release()
+	var zxid int64
+	for range 4 { // three replies and one event
+		a := k.reply()
+		if a.Zxid < zxid {
+			t.Fatalf("frame of zxid %d (xid %d) after one of %d", a.Zxid, a.Xid, zxid)
+		}
+		zxid = a.Zxid
+	}
+}

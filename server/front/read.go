@@ -50,7 +50,7 @@ func (c *conn) readNode(s *slot, r *codec.Reader) {
 	}
 	path := rooted(alias(name))
 	if !arm {
-		v := c.feed.View()
+		v := c.current()
 		c.overtake(v.Zxid)
 		c.appendNode(s, v, path)
 		return
@@ -64,6 +64,7 @@ func (c *conn) readNode(s *slot, r *codec.Reader) {
 			armed = c.arm(w, path, kindOf(s.op))
 		}
 	})
+	c.newest(v)
 	c.overtake(v.Zxid)
 	if !armed {
 		c.fail(s, v.Zxid, wire.CodeBadArguments) // an answer would be taken for a watch
@@ -151,7 +152,7 @@ func appendChildren(b []byte, mark int, v *state.View, n *znode.Node) []byte {
 
 // readPath answers the reads that leave no watch.
 func (c *conn) readPath(s *slot, r *codec.Reader, path string) {
-	v := c.feed.View()
+	v := c.current()
 	c.overtake(v.Zxid)
 	if r.Err() != nil {
 		c.fail(s, v.Zxid, wire.CodeMarshallingError)
@@ -188,7 +189,7 @@ func wireACL(list []znode.ACE) []wire.ACL {
 
 // readMulti answers a list of reads, each on its own, all on one view.
 func (c *conn) readMulti(s *slot, r *codec.Reader) {
-	v := c.feed.View()
+	v := c.current()
 	c.overtake(v.Zxid)
 	var m wire.MultiReadRequest
 	m.Decode(r)
@@ -228,7 +229,7 @@ func (c *conn) readOne(v *state.View, op *wire.MultiReadOp) wire.MultiResult {
 
 // readEphemerals lists the session's own ephemerals whose path begins with the characters asked for.
 func (c *conn) readEphemerals(s *slot, r *codec.Reader) {
-	v := c.feed.View()
+	v := c.current()
 	c.overtake(v.Zxid)
 	var m wire.GetEphemeralsRequest
 	m.Decode(r)

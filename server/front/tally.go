@@ -13,6 +13,8 @@ type tally struct {
 	since     time.Time
 	received  int64
 	sent      int64
+	bytesIn   int64
+	bytesOut  int64
 	lastOp    wire.Op
 	lastXid   int64
 	lastZxid  int64
@@ -55,6 +57,8 @@ func (s *totals) reset() {
 func (s *totals) add(t *tally) {
 	s.received.Add(t.received)
 	s.sent.Add(t.sent)
+	s.bytesIn.Add(t.bytesIn)
+	s.bytesOut.Add(t.bytesOut)
 	s.answered.Add(t.answered)
 	s.sumNs.Add(t.sumNs)
 	lower(&s.minNs, t.minNs)

@@ -47,6 +47,7 @@ func (c *conn) addWatch(s *slot, r *codec.Reader) {
 	var armed bool
 	c.feed.Watching(func(v *state.View, w *watch.Table) {
 		zxid, armed = v.Zxid, c.arm(w, rooted(m.Path), kind)
+		c.newest(v)
 	})
 	c.overtake(zxid)
 	if !armed {
@@ -77,6 +78,7 @@ func (c *conn) tellWatches(s *slot, r *codec.Reader) {
 	found := false
 	c.feed.Watching(func(v *state.View, w *watch.Table) {
 		zxid = v.Zxid
+		c.newest(v)
 		if s.op == wire.OpRemoveWatches {
 			found = w.Disarm(c.inbox.ID(), rooted(m.Path), masks[m.Type])
 		} else {
@@ -150,6 +152,7 @@ func (c *conn) rearm(l watch.List, paths []string, since znode.Zxid) (zxid znode
 	var told []watch.Event
 	c.feed.Watching(func(v *state.View, w *watch.Table) {
 		zxid = v.Zxid
+		c.newest(v)
 		for _, p := range paths {
 			n := v.Nodes.Get(p)
 			var st znode.Stat
@@ -180,6 +183,7 @@ func (c *conn) rearmLasting(q feed.Rearm) (zxid znode.Zxid) {
 	var missed feed.Missed
 	c.feed.Watching(func(v *state.View, w *watch.Table) {
 		zxid = v.Zxid
+		c.newest(v)
 		for _, p := range q.Recursive {
 			c.ending = c.ending || !c.arm(w, p, watch.Recursive)
 		}
