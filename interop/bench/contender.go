@@ -39,7 +39,7 @@ type server interface {
 	Checkpoints() ([]time.Duration, error) // those written so far; the time each took, or zero if unknown
 }
 
-// groveServer is Grove with no setting but its directory and its port.
+// groveServer is Grove with its defaults, but for as many connections from one address as there are.
 type groveServer struct {
 	process.Server
 	addr string
@@ -48,7 +48,9 @@ type groveServer struct {
 func newGrove(binary string) contender {
 	return contender{grove, func(dir string) (server, error) {
 		addr, err := freeAddr()
-		return &groveServer{process.Server{Binary: binary, Dir: filepath.Join(dir, "data")}, addr}, err
+		return &groveServer{process.Server{
+			Binary: binary, Dir: filepath.Join(dir, "data"), Flags: []string{"--connections-per-address-max", "0"},
+		}, addr}, err
 	}}
 }
 

@@ -253,7 +253,7 @@ func (b *bench) steady(
 		b.add(scope+" longest", name, longest.Seconds())
 	}
 	b.say("  every second: %v", o.seconds)
-	return nil
+	return b.status(name, s, scope+" rss", "VmRSS")
 }
 
 // fanoutTimes is how often all watches are armed and fired.

@@ -50,6 +50,7 @@ func steadyRows(scope string) []row {
 		{scope + " share", "worst second / mean", percent, "≥ 80 %", false},
 		{scope + " checkpoints", "checkpoints (ZooKeeper: snapshots) meanwhile", thousands, "> 0", false},
 		{scope + " longest", "— the longest, s", decimals, "", false},
+		{scope + " rss", "resident memory afterwards, MiB", thousands, "", true},
 	}
 }
 

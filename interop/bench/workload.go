@@ -118,12 +118,8 @@ const fillMax = 15 * time.Minute
 
 // fill makes the directory and its nodes, and looks whether the data of the last one is there.
 func (w workload) fill(ctx context.Context, addr string, conns, depth int) (outcome, error) {
-	c, err := dial(ctx, addr, patience)
-	if err != nil {
-		return outcome{}, err
-	}
-	defer c.close()
-	if err := c.do(wire.OpCreate, &wire.CreateRequest{Path: w.root, ACL: open()}, nil); err != nil {
+	root := &wire.CreateRequest{Path: w.root, ACL: open()}
+	if err := once(ctx, addr, wire.OpCreate, root, nil); err != nil {
 		return outcome{}, err
 	}
 	o, err := drive(ctx, addr, load{conns: conns, depth: depth, dur: fillMax, each: w.filling(conns)})
@@ -134,7 +130,8 @@ func (w workload) fill(ctx context.Context, addr string, conns, depth int) (outc
 		return outcome{}, fmt.Errorf("fill %s: %w", w.root, err)
 	}
 	var answer wire.GetDataResponse
-	if err := c.do(wire.OpGetData, &wire.GetDataRequest{Path: w.keys[len(w.keys)-1]}, &answer); err != nil {
+	last := &wire.GetDataRequest{Path: w.keys[len(w.keys)-1]}
+	if err := once(ctx, addr, wire.OpGetData, last, &answer); err != nil {
 		return outcome{}, err
 	}
 	if len(answer.Data) != len(w.data) {
@@ -145,12 +142,20 @@ func (w workload) fill(ctx context.Context, addr string, conns, depth int) (outc
 
 // count asks how many nodes the directory has.
 func (w workload) count(ctx context.Context, addr string) (int, error) {
+	var answer wire.StatResponse
+	err := once(ctx, addr, wire.OpExists, &wire.ExistsRequest{Path: w.root}, &answer)
+	return int(answer.Stat.NumChildren), err
+}
+
+// once makes one request in a session of its own.
+func once(ctx context.Context, addr string, op wire.Op, body, answer wire.Record) error {
 	c, err := dial(ctx, addr, patience)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer c.close()
-	var answer wire.StatResponse
-	err = c.do(wire.OpExists, &wire.ExistsRequest{Path: w.root}, &answer)
-	return int(answer.Stat.NumChildren), err
+	if err := c.nc.SetDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	return c.do(op, body, answer)
 }
