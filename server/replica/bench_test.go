@@ -11,9 +11,10 @@ import (
 	"github.com/grovekeeper/grove/server/wal"
 )
 
-// BenchmarkReplica measures the way of single-entry proposals of 200 bytes, each a call of its own, until they are
-// applied: on a disk in memory and on a real one, with as many outstanding as the name says. Besides
-// the time it reports the processor time of all goroutines together, and the entries per write.
+// BenchmarkReplica measures the way of single-entry proposals of 200 bytes, each a call of its own,
+// until they are applied: on a disk in memory and on a real one, with as many outstanding as the
+// name says. Besides the time it reports the processor time of all goroutines together, and the
+// entries per write.
 func BenchmarkReplica(b *testing.B) {
 	for _, window := range []int{1, 16, 256, 4096} {
 		b.Run(fmt.Sprintf("memory/%d", window), func(b *testing.B) { benchmark(b, disk.NewMemory(), "/log", window) })

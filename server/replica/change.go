@@ -11,7 +11,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// change is the one change of the membership that this member has proposed and not yet seen decided.
+// change is the one change of the membership that this member has proposed and not yet seen
+// decided.
 type change struct {
 	token     uint64 // 0 if there is none
 	term      uint64 // it was proposed in; after that its outcome is nobody's to tell
@@ -27,11 +28,11 @@ type Changed struct {
 	Err       error  // ErrUndecided
 }
 
-// Change proposes a change of the membership: one member added, promoted or removed, or several, by way
-// of a joint membership that is left automatically. It must be this member that leads (ErrNotLeader), and
-// no other change may be under way (ErrChangePending). A change that Raft could not carry out is refused
-// here (ErrChangeInvalid): once agreed, it would stop every member. What becomes of it comes with
-// Output.Change under the token returned.
+// Change proposes a change of the membership: one member added, promoted or removed, or several, by
+// way of a joint membership that is left automatically. It must be this member that leads
+// (ErrNotLeader), and no other change may be under way (ErrChangePending). A change that Raft could
+// not carry out is refused here (ErrChangeInvalid): once agreed, it would stop every member. What
+// becomes of it comes with Output.Change under the token returned.
 func (c *Core) Change(changes ...*pb.ConfChangeSingle) (token uint64, err error) {
 	defer c.guard(&err)
 	if c.soft.Role != Leader {
@@ -97,8 +98,8 @@ func (c *Core) rehearse(cc *pb.ConfChangeV2) error {
 	return err
 }
 
-// reconfigure puts the agreed change e into effect and returns the membership it leads to. An entry that
-// does not decode, or cannot be carried out, stops this member as it stops every other.
+// reconfigure puts the agreed change e into effect and returns the membership it leads to. An entry
+// that does not decode, or cannot be carried out, stops this member as it stops every other.
 func (c *Core) reconfigure(e *pb.Entry) []byte {
 	var cc pb.ConfChangeI
 	if e.GetType() == pb.EntryConfChange {
@@ -138,8 +139,8 @@ func (c *Core) abandon() {
 	c.change.token = 0
 }
 
-// Transfer hands leadership to another voter, if this member leads. Proposals are held until that one
-// leads or an election time-out has passed.
+// Transfer hands leadership to another voter, if this member leads. Proposals are held until that
+// one leads or an election time-out has passed.
 func (c *Core) Transfer(to uint64) (err error) {
 	defer c.guard(&err)
 	if c.soft.Role != Leader || to == c.id {

@@ -14,8 +14,8 @@ import (
 	"github.com/grovekeeper/grove/server/wal"
 )
 
-// cluster is a few members in one goroutine. Nothing happens unless the test says so: not the delivery of a
-// message, nor the end of a write. It checks, at every step, what must always hold.
+// cluster is a few members in one goroutine. Nothing happens unless the test says so: not the
+// delivery of a message, nor the end of a write. It checks, at every step, what must always hold.
 type cluster struct {
 	t       *testing.T
 	limits  Limits
@@ -52,7 +52,8 @@ type state struct {
 	sum uint32
 }
 
-// readQ is a read that waits: it must not see less than what had been applied anywhere when it was asked.
+// readQ is a read that waits: it must not see less than what had been applied anywhere when it was
+// asked.
 type readQ struct{ atLeast uint64 }
 
 func newCluster(t *testing.T, voters ...uint64) *cluster {
@@ -135,7 +136,8 @@ func (c *cluster) pump(m *member) {
 		}
 		for _, q := range m.reads[:out.Reads] {
 			if out.Read < q.atLeast {
-				c.t.Fatalf("member %d: stale read: index %d, but %d was applied before it was asked", m.id, out.Read, q.atLeast)
+				c.t.Fatalf("member %d: stale read: index %d, but %d was applied before it was asked",
+					m.id, out.Read, q.atLeast)
 			}
 			m.answers = append(m.answers, out.Read)
 			c.trace("%d may read at %d", m.id, out.Read)
@@ -157,8 +159,10 @@ func (c *cluster) promised(m *member, w *pb.Message) {
 			c.t.Fatalf("member %d acknowledges %d, durable is %d", m.id, w.GetIndex(), safe.last())
 		}
 	case pb.MsgVoteResp:
-		if !w.GetReject() && (safe.hard.Term < w.GetTerm() || safe.hard.Term == w.GetTerm() && safe.hard.Vote != w.GetTo()) {
-			c.t.Fatalf("member %d votes for %d in term %d, durable is %+v", m.id, w.GetTo(), w.GetTerm(), safe.hard)
+		lost := safe.hard.Term < w.GetTerm() || safe.hard.Term == w.GetTerm() && safe.hard.Vote != w.GetTo()
+		if !w.GetReject() && lost {
+			c.t.Fatalf("member %d votes for %d in term %d, durable is %+v",
+				m.id, w.GetTo(), w.GetTerm(), safe.hard)
 		}
 	}
 }
@@ -233,7 +237,8 @@ func members(state []byte) string {
 	if err := proto.Unmarshal(state, conf); err != nil {
 		return err.Error()
 	}
-	return fmt.Sprintf("voters %v of %v, learners %v", conf.Voters, conf.VotersOutgoing, append(conf.Learners, conf.LearnersNext...))
+	return fmt.Sprintf("voters %v of %v, learners %v",
+		conf.Voters, conf.VotersOutgoing, append(conf.Learners, conf.LearnersNext...))
 }
 
 func outcome(c *Changed) string {

@@ -33,8 +33,8 @@ var (
 	ErrStart = errors.New("replica: log does not fit the state")
 )
 
-// Entry is one slot of the agreed log. Data is nil for an entry that is not a payload: the first of a
-// term, or a change of the membership. ConfState is set on the latter only: the membership from
+// Entry is one slot of the agreed log. Data is nil for an entry that is not a payload: the first of
+// a term, or a change of the membership. ConfState is set on the latter only: the membership from
 // this entry on, in the form that Start takes it back.
 type Entry struct {
 	Index, Term uint64
@@ -74,8 +74,8 @@ type Images interface {
 	// the newest change of the membership is not sent. It is called by the raft goroutine and
 	// must not block.
 	Latest() (Image, bool)
-	// Install makes the image the applied state, durably, before it returns; the next entry
-	// applied is the one after it. It is called by the applier goroutine. An error ends the replica.
+	// Install makes the image the applied state, durably, before it returns; the next entry applied
+	// is the one after it. It is called by the applier goroutine. An error ends the replica.
 	Install(Image) error
 }
 
@@ -117,8 +117,8 @@ func Bootstrap(voters ...uint64) Start {
 	return Start{Index: 1, Term: 1, ConfState: conf}
 }
 
-// Limits bound what a replica holds. A zero means the default beside the field. Sizes are in bytes; every
-// payload counts with entryOverhead on top, so that many small ones are bounded too.
+// Limits bound what a replica holds. A zero means the default beside the field. Sizes are in bytes;
+// every payload counts with entryOverhead on top, so that many small ones are bounded too.
 type Limits struct {
 	// ProposedBytes is what waits before it is given to Raft: for a leader, or for the log. More
 	// is refused with ErrOverloaded. 32 MiB.
@@ -140,8 +140,8 @@ type Limits struct {
 	// repairs. 32 MiB.
 	ReceivedBytes int
 	// Appends is how many batches may be with the log, not yet durable, before proposals wait and
-	// gather. The log makes all it has durable at once, so a few early small ones cost nothing; with
-	// one alone, sixteen clients that each wait for their answer got half as far. 16.
+	// gather. The log makes all it has durable at once, so a few early small ones cost nothing;
+	// with one alone, sixteen clients that each wait for their answer got half as far. 16.
 	Appends int
 	// Requests is how many reads and other requests may wait. 65536.
 	Requests int

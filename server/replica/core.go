@@ -11,12 +11,13 @@ import (
 )
 
 // Core is one member's side of Raft as a value: inputs are methods, and what is to be done about
-// them is read with Output. It has no goroutine, clock, chance or file of its own, reads only the log
-// it was given, and is not safe for concurrent use.
+// them is read with Output. It has no goroutine, clock, chance or file of its own, reads only the
+// log it was given, and is not safe for concurrent use.
 //
-// Whoever drives it owes it this: call Output until it says there is nothing more; carry out appends
-// one after the other and report each with Appended once it is durable; hand over entries to apply one after the
-// other and report each with Applied; and stop at the first error, after which the Core is of no use.
+// Whoever drives it owes it this: call Output until it says there is nothing more; carry out
+// appends one after the other and report each with Appended once it is durable; hand over entries
+// to apply one after the other and report each with Applied; and stop at the first error, after
+// which the Core is of no use.
 type Core struct {
 	id     uint64
 	limits Limits
@@ -47,7 +48,7 @@ type solitude struct {
 // CoreConfig is what a Core is made of.
 type CoreConfig struct {
 	ID    uint64
-	Boot  uint64 // differs at every start of this member, so that an answer to a former one is not taken
+	Boot  uint64 // differs at every start of this member: it tells answers to a former life apart
 	Log   Reader
 	Start Start
 
@@ -73,7 +74,7 @@ func NewCore(cfg CoreConfig) (c *Core, err error) {
 	limits := cfg.Limits.complete()
 	c = &Core{
 		id: cfg.ID, limits: limits, takes: cfg.Installs, store: s,
-		hard:   wal.HardState{Term: s.hard.GetTerm(), Vote: s.hard.GetVote(), Commit: s.hard.GetCommit()},
+		hard:   hardState(s.hard),
 		handed: cfg.Start.Index, applied: cfg.Start.Index,
 		reads: reads{boot: cfg.Boot, patience: cfg.ElectionTicks},
 	}
@@ -109,8 +110,8 @@ func NewCore(cfg CoreConfig) (c *Core, err error) {
 	return c, nil
 }
 
-// guard turns a panic into an error if the log failed: Raft has no other way to say so, and the error
-// names the file. Every other panic is a broken invariant and goes on.
+// guard turns a panic into an error if the log failed: Raft has no other way to say so, and the
+// error names the file. Every other panic is a broken invariant and goes on.
 func (c *Core) guard(err *error) {
 	if c.store.fail == nil {
 		return // before recover: a panic that is not ours keeps its stack
@@ -127,9 +128,9 @@ func (c *Core) settle(conf *pb.ConfState) {
 	c.solo.alone = c.solo.voter && others == 0
 }
 
-// campaignIfLone spares a lone voter the election time-out: nobody else could win. It waits until everything
-// known to be agreed is applied: Raft refuses while that contains a change of the membership, and would
-// read all of it again to find out.
+// campaignIfLone spares a lone voter the election time-out: nobody else could win. It waits until
+// everything known to be agreed is applied: Raft refuses while that contains a change of the
+// membership, and would read all of it again to find out.
 func (c *Core) campaignIfLone() {
 	if c.solo.voter && c.soft.Role == Follower && c.applied >= c.hard.Commit {
 		_ = c.node.Campaign() // dropped or not, there is nothing to do about it
@@ -172,8 +173,8 @@ func (c *Core) Applied(a *Apply) (err error) {
 	return nil
 }
 
-// deliver takes the messages that waited for some work of this member: its own to Raft, the others to
-// their peers with the next Output.
+// deliver takes the messages that waited for some work of this member: its own to Raft, the others
+// to their peers with the next Output.
 func (c *Core) deliver(responses []*pb.Message) {
 	for _, m := range responses {
 		if m.GetTo() != c.id {
@@ -186,8 +187,8 @@ func (c *Core) deliver(responses []*pb.Message) {
 
 func (c *Core) trim() { c.store.trim(c.applied, c.solo.alone, c.limits.TailBytes) }
 
-// Compact lets the log go up to and including index: the state on disk contains it. Peers that still
-// need it will get an image.
+// Compact lets the log go up to and including index: the state on disk contains it. Peers that
+// still need it will get an image.
 func (c *Core) Compact(index uint64) (err error) {
 	defer c.guard(&err)
 	index = min(index, c.applied, c.store.durable)
@@ -255,7 +256,7 @@ func (c *Core) turn(soft *raft.SoftState, hard *pb.HardState) {
 		c.soft.Leader, c.soft.Role = soft.Lead, roleOf(soft.RaftState)
 	}
 	if !raft.IsEmptyHardState(hard) {
-		c.hard = wal.HardState{Term: hard.GetTerm(), Vote: hard.GetVote(), Commit: hard.GetCommit()}
+		c.hard = hardState(hard)
 		c.soft.Term = c.hard.Term
 	}
 	if c.soft == was {
@@ -265,6 +266,10 @@ func (c *Core) turn(soft *raft.SoftState, hard *pb.HardState) {
 	c.props.flight, c.props.refused = 0, false // as Raft's own count
 	c.reads.lost()
 	c.abandon()
+}
+
+func hardState(h *pb.HardState) wal.HardState {
+	return wal.HardState{Term: h.GetTerm(), Vote: h.GetVote(), Commit: h.GetCommit()}
 }
 
 // handAppend turns Raft's order to write into an Append.
@@ -284,8 +289,8 @@ func (c *Core) handAppend(m *pb.Message, sync bool) {
 	}
 }
 
-// handApply turns Raft's order to apply into an Apply. Changes of the membership take effect here: they
-// are agreed, and the applier is to be told what they led to.
+// handApply turns Raft's order to apply into an Apply. Changes of the membership take effect here:
+// they are agreed, and the applier is to be told what they led to.
 func (c *Core) handApply(m *pb.Message) {
 	a := &Apply{Entries: m.GetEntries(), responses: m.GetResponses()}
 	for _, e := range a.Entries {
@@ -301,7 +306,8 @@ func (c *Core) handApply(m *pb.Message) {
 // may be late, to be brought along with something else.
 func (c *Core) NeedsApplied() bool {
 	return c.props.flight > c.limits.InflightBytes/2 || c.props.holds() ||
-		c.handed < c.hard.Commit || c.change.effective > c.applied || c.solo.voter && c.soft.Role == Follower
+		c.handed < c.hard.Commit || c.change.effective > c.applied ||
+		c.solo.voter && c.soft.Role == Follower
 }
 
 // Failed says that the log failed: the Core is of no use any more.

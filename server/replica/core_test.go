@@ -30,6 +30,10 @@ func alone(t *testing.T, l Limits) (*cluster, *member) {
 	return c, c.members[1]
 }
 
+func learner(id uint64) *pb.ConfChangeSingle {
+	return &pb.ConfChangeSingle{Type: pb.ConfChangeAddLearnerNode.Enum(), NodeId: &id}
+}
+
 func appliedOf(c *cluster, from uint64) []string {
 	var out []string
 	for i := from; c.agreed[i] != ""; i++ {
@@ -39,8 +43,8 @@ func appliedOf(c *cluster, from uint64) []string {
 	return out
 }
 
-// The window bounds what Raft holds; the rest waits, in order, and one that is larger than the window
-// goes alone.
+// The window bounds what Raft holds; the rest waits, in order, and one that is larger than the
+// window goes alone.
 func TestWindow(t *testing.T) {
 	const window = 10 * (entryOverhead + 10)
 	c, m := alone(t, Limits{InflightBytes: window, Appends: 4})
@@ -79,7 +83,8 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// Entries that were in flight when leadership was lost, and then replaced, do not narrow the window for ever.
+// Entries that were in flight when leadership was lost, and then replaced, do not narrow the window
+// for ever.
 func TestWindowReopens(t *testing.T) {
 	c := newCluster(t)
 	c.limits = Limits{InflightBytes: 3 * (entryOverhead + 10)}
@@ -218,8 +223,8 @@ func TestTailIsBounded(t *testing.T) {
 	}
 }
 
-// An answer to a question of a former life must not pass for one to a new question: both were asked in
-// the same term.
+// An answer to a question of a former life must not pass for one to a new question: both were asked
+// in the same term.
 func TestReadMarksAreNotReused(t *testing.T) {
 	c := three(t)
 	m := c.members[2]
@@ -235,7 +240,8 @@ func TestReadMarksAreNotReused(t *testing.T) {
 	c.tick(c.members[1])
 	c.settle()
 	c.read(m)
-	if again := c.wires[len(c.wires)-1]; slices.Equal(again.GetEntries()[0].GetData(), asked.GetEntries()[0].GetData()) {
+	again := c.wires[len(c.wires)-1]
+	if slices.Equal(again.GetEntries()[0].GetData(), asked.GetEntries()[0].GetData()) {
 		t.Fatal("a mark is used twice")
 	}
 	if err := m.Receive(answer); err != nil {
@@ -247,11 +253,11 @@ func TestReadMarksAreNotReused(t *testing.T) {
 	}
 }
 
-// A lone voter that has just started does not know yet how far it had come; neither it nor a learner that
-// asks it may read.
+// A lone voter that has just started does not know yet how far it had come; neither it nor a
+// learner that asks it may read.
 func TestLoneVoterDoesNotAnswerTooEarly(t *testing.T) {
 	c, m := alone(t, Limits{})
-	if _, err := m.Change(&pb.ConfChangeSingle{Type: pb.ConfChangeAddLearnerNode.Enum(), NodeId: new(uint64(2))}); err != nil {
+	if _, err := m.Change(learner(2)); err != nil {
 		t.Fatal(err)
 	}
 	c.pump(m)
@@ -267,7 +273,8 @@ func TestLoneVoterDoesNotAnswerTooEarly(t *testing.T) {
 		c.write(m)
 	}
 	ask := &pb.Message{
-		Type: pb.MsgReadIndex.Enum(), From: new(uint64(2)), To: new(uint64(1)), Entries: []*pb.Entry{{Data: []byte("mark")}},
+		Type: pb.MsgReadIndex.Enum(), From: new(uint64(2)), To: new(uint64(1)),
+		Entries: []*pb.Entry{{Data: []byte("mark")}},
 	}
 	if err := m.Receive(ask); err != nil {
 		t.Fatal(err)
@@ -283,7 +290,9 @@ func TestLoneVoterDoesNotAnswerTooEarly(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.pump(m)
-	if !slices.ContainsFunc(c.wires, func(w *pb.Message) bool { return w.GetType() == pb.MsgReadIndexResp && w.GetIndex() >= 4 }) {
+	if !slices.ContainsFunc(c.wires, func(w *pb.Message) bool {
+		return w.GetType() == pb.MsgReadIndexResp && w.GetIndex() >= 4
+	}) {
 		t.Error("the learner gets no answer when it is time")
 	}
 }
@@ -293,11 +302,11 @@ func TestChangeUndecided(t *testing.T) {
 	c := three(t)
 	m := c.members[1]
 	c.cut[1] = true
-	token, err := m.Change(&pb.ConfChangeSingle{Type: pb.ConfChangeAddLearnerNode.Enum(), NodeId: new(uint64(4))})
+	token, err := m.Change(learner(4))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Change(&pb.ConfChangeSingle{Type: pb.ConfChangeAddLearnerNode.Enum(), NodeId: new(uint64(5))}); !errors.Is(err, ErrChangePending) {
+	if _, err := m.Change(learner(5)); !errors.Is(err, ErrChangePending) {
 		t.Errorf("a second change: %v", err)
 	}
 	for range 20 {
@@ -309,8 +318,8 @@ func TestChangeUndecided(t *testing.T) {
 	}
 }
 
-// TestHostileMessages: what no sound peer sends is refused before Raft sees it, which trusts it, and
-// would panic, take it for its own, or write nonsense to the log.
+// TestHostileMessages: what no sound peer sends is refused before Raft sees it, which trusts it,
+// and would panic, take it for its own, or write nonsense to the log.
 func TestHostileMessages(t *testing.T) {
 	c := three(t)
 	sound := func() *pb.Message {
@@ -366,12 +375,16 @@ func TestHostileMessages(t *testing.T) {
 	}
 }
 
-// Messages of entries may come twice, late and in any order; a peer that is removed may go on sending.
+// Messages of entries may come twice, late and in any order; a peer that is removed may go on
+// sending.
 func TestStrangersAreIgnored(t *testing.T) {
 	c := three(t)
 	m := c.members[1]
 	for _, typ := range []pb.MessageType{pb.MsgAppResp, pb.MsgHeartbeatResp, pb.MsgVoteResp} {
-		w := &pb.Message{Type: typ.Enum(), From: new(uint64(17)), To: new(uint64(1)), Term: new(m.Soft().Term), Index: new(uint64(1000))}
+		w := &pb.Message{
+			Type: typ.Enum(), From: new(uint64(17)), To: new(uint64(1)), Term: new(m.Soft().Term),
+			Index: new(uint64(1000)),
+		}
 		if err := m.Receive(w); err != nil {
 			t.Errorf("%v: %v", typ, err)
 		}

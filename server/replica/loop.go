@@ -29,8 +29,8 @@ type loop struct {
 	}
 }
 
-// run ends with ctx or the first error. It does not stop the others if it panics: Run would return as if
-// nothing were wrong, and its caller could end the process before the panic does.
+// run ends with ctx or the first error. It does not stop the others if it panics: Run would return
+// as if nothing were wrong, and its caller could end the process before the panic does.
 func (l *loop) run(ctx context.Context) error {
 	err := l.turns(ctx)
 	l.stop()
@@ -86,11 +86,12 @@ func take[T any](m *mailbox.Mailbox[T], into []T) []T {
 // roomy says whether the log and the applier keep up.
 func (l *loop) roomy() bool { return l.appends.Len() < jobsHigh && l.applies.Len() < jobsHigh }
 
-// wants says whether proposals are to be taken. Those that are not gather in their mailbox, which is bounded.
+// wants says whether proposals are to be taken. Those that are not gather in their mailbox, which
+// is bounded.
 func (l *loop) wants() bool { return l.core.Wants() && l.roomy() }
 
-// turn gives the core everything that has come, and carries what it wants done. Reports go first: what
-// they set free, proposals of the same turn can use, and one append carries both.
+// turn gives the core everything that has come, and carries what it wants done. Reports go first:
+// what they set free, proposals of the same turn can use, and one append carries both.
 func (l *loop) turn() error {
 	b := &l.batch
 	b.durable = take(l.durable, b.durable)
@@ -162,8 +163,8 @@ func (l *loop) carry() error {
 	}
 }
 
-// hand puts work in the mailboxes of the log and the applier. They cannot be full, see jobsHigh; if one is,
-// nobody has been working there for a very long time.
+// hand puts work in the mailboxes of the log and the applier. They cannot be full, see jobsHigh; if
+// one is, nobody has been working there for a very long time.
 func (l *loop) hand(out Output) error {
 	if out.Append != nil {
 		if err := l.appends.Put(out.Append, 1); err != nil {
@@ -181,7 +182,8 @@ func (l *loop) hand(out Output) error {
 // tell answers who waited.
 func (l *loop) tell(out Output) {
 	if s := out.Soft; s != nil {
-		l.cfg.Logger.Info("raft", "member", l.cfg.ID, "role", s.Role.String(), "leader", s.Leader, "term", s.Term)
+		l.cfg.Logger.Info("raft",
+			"member", l.cfg.ID, "role", s.Role.String(), "leader", s.Leader, "term", s.Term)
 	}
 	if n := out.Reads; n > 0 {
 		for _, done := range l.reads[:n] {
@@ -223,8 +225,8 @@ func (l *loop) change(done func([]byte, error), changes []*pb.ConfChangeSingle) 
 	return nil
 }
 
-// stop ends the other two goroutines, once they have done what they were handed, and tells everybody who
-// waits that there will be no answer.
+// stop ends the other two goroutines, once they have done what they were handed, and tells
+// everybody who waits that there will be no answer.
 func (l *loop) stop() {
 	l.appends.Close()
 	l.applies.Close()

@@ -60,7 +60,9 @@ func (n *network) add(id uint64, r *running) { n.mu.Lock(); defer n.mu.Unlock();
 // join opens and runs a member.
 func (n *network) join(id uint64, start Start, limits Limits) *running {
 	app := &recorder{base: start.Index, conf: start.ConfState}
-	r := begin(n.t, Config{ID: id, Start: start, Log: newMemLog(start), Applier: app, Images: app, Peers: port{n, id}, Limits: limits})
+	r := begin(n.t, Config{
+		ID: id, Start: start, Log: newMemLog(start), Applier: app, Images: app, Peers: port{n, id}, Limits: limits,
+	})
 	n.add(id, r)
 	return r
 }
@@ -132,7 +134,8 @@ func TestThreeReplicas(t *testing.T) {
 	})
 }
 
-// A read of a member that is cut off waits, and is answered when it is back, by what was agreed meanwhile.
+// A read of a member that is cut off waits, and is answered when it is back, by what was agreed
+// meanwhile.
 func TestReadWaitsForQuorum(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, lead := trio(t)
@@ -201,8 +204,8 @@ func TestMembersComeAndGo(t *testing.T) {
 	})
 }
 
-// A member that was away while the others let their logs go is brought back with an image, in the midst of
-// proposals, and again after a restart.
+// A member that was away while the others let their logs go is brought back with an image, in the
+// midst of proposals, and again after a restart.
 func TestImageInTheMidst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, lead := trio(t)

@@ -4,16 +4,16 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 )
 
-// The most that one step gives to Raft: enough that a step's cost does not show, little enough that a tick
-// or a message does not wait for long.
+// The most that one step gives to Raft: enough that a step's cost does not show, little enough that
+// a tick or a message does not wait for long.
 const (
 	stepEntries = 4096
 	stepBytes   = 4 << 20
 )
 
-// proposals are the payloads on their way into the log, in order: held, then in flight. Held are those
-// that Raft cannot have yet, because this member does not lead, because enough are in flight, or
-// because the log has fallen behind and they may as well gather.
+// proposals are the payloads on their way into the log, in order: held, then in flight. Held are
+// those that Raft cannot have yet, because this member does not lead, because enough are in flight,
+// or because the log has fallen behind and they may as well gather.
 type proposals struct {
 	queue   [][]byte // held are those from head on
 	head    int
@@ -26,10 +26,10 @@ type proposals struct {
 	refs    []*pb.Entry // pointers into slab
 }
 
-// Propose takes payloads to be agreed on, in order, after those taken before. They are given to Raft as
-// soon as this member leads and its window is open, which may be never: what is held when a Core
-// is dropped was not proposed. Bounding what is held is the caller's: see Wants. The slice stays the
-// caller's, what it refers to does not.
+// Propose takes payloads to be agreed on, in order, after those taken before. They are given to
+// Raft as soon as this member leads and its window is open, which may be never: what is held when a
+// Core is dropped was not proposed. Bounding what is held is the caller's: see Wants. The slice
+// stays the caller's, what it refers to does not.
 func (c *Core) Propose(payloads [][]byte) {
 	c.props.queue = append(c.props.queue, payloads...)
 }
@@ -68,7 +68,8 @@ func (c *Core) feed() {
 
 func (p *proposals) holds() bool { return p.head < len(p.queue) }
 
-// drop forgets the first n held. The queue's memory is used again, unless a burst has made it large.
+// drop forgets the first n held. The queue's memory is used again, unless a burst has made it
+// large.
 func (p *proposals) drop(n int) {
 	clear(p.queue[p.head : p.head+n])
 	if p.head += n; p.head < len(p.queue) {
@@ -80,8 +81,8 @@ func (p *proposals) drop(n int) {
 	}
 }
 
-// fit returns how many of the held payloads the window and one step have room for, and their size. One
-// that is larger than the window goes when nothing else is in flight.
+// fit returns how many of the held payloads the window and one step have room for, and their size.
+// One that is larger than the window goes when nothing else is in flight.
 func (p *proposals) fit(window int) (n, size int) {
 	held := p.queue[p.head:]
 	for n < len(held) && n < stepEntries {
@@ -109,8 +110,9 @@ func (p *proposals) compose(id uint64, n int) *pb.Message {
 	return &p.message
 }
 
-// done takes applied entries out of the window. Those of others, or of a former term, may be among them, as in
-// Raft's own count; it never falls below what is really in flight by more than they weigh.
+// done takes applied entries out of the window. Those of others, or of a former term, may be among
+// them, as in Raft's own count; it never falls below what is really in flight by more than they
+// weigh.
 func (p *proposals) done(entries []*pb.Entry) {
 	for _, e := range entries {
 		if p.flight == 0 {

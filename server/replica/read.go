@@ -7,11 +7,11 @@ import (
 	"go.etcd.io/raft/v3"
 )
 
-// reads are the questions "which index must a state have applied to be fresh?". One round is asked of
-// Raft at a time, for all that wait when it begins; those that come later gather for the next. Raft
-// may lose a round without a word, so a round that is not answered in time, or whose term ends, is asked
-// again. It then gets a new mark: an answer to an old question, even of this member's former life, must
-// not pass for one to the new.
+// reads are the questions "which index must a state have applied to be fresh?". One round is asked
+// of Raft at a time, for all that wait when it begins; those that come later gather for the next.
+// Raft may lose a round without a word, so a round that is not answered in time, or whose term
+// ends, is asked again. It then gets a new mark: an answer to an old question, even of this
+// member's former life, must not pass for one to the new.
 type reads struct {
 	boot     uint64
 	patience int // ticks to wait for an answer
@@ -40,9 +40,9 @@ func (c *Core) ask() {
 	c.node.ReadIndex(r.mark)
 }
 
-// answerable says whether a round has a chance. A leader has one when an entry of its own term is agreed:
-// until then it does not know how far its predecessor came, and, measured in Raft's source, a lone voter
-// would answer all the same, with an index from before its restart.
+// answerable says whether a round has a chance. A leader has one when an entry of its own term is
+// agreed: until then it does not know how far its predecessor came. Raft would let a lone voter
+// answer all the same, with an index from before its restart.
 func (c *Core) answerable() bool {
 	if c.soft.Role != Leader {
 		return c.soft.Leader != 0

@@ -8,8 +8,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Receive takes a message from a peer. One that no sound peer sends is refused with ErrMessage and does
-// nothing: Raft trusts what it is given, and would panic on some of them.
+// Receive takes a message from a peer. One that no sound peer sends is refused with ErrMessage and
+// does nothing: Raft trusts what it is given, and would panic on some of them.
 func (c *Core) Receive(m *pb.Message) (err error) {
 	if err := c.admissible(m); err != nil {
 		return fmt.Errorf("%w: %v from %d: %w", ErrMessage, m.GetType(), m.GetFrom(), err)
@@ -35,7 +35,8 @@ func (c *Core) admissible(m *pb.Message) error {
 		return fmt.Errorf("term %d", m.GetTerm()) // 0 is how Raft knows what comes from itself
 	}
 	switch m.GetType() {
-	case pb.MsgVote, pb.MsgVoteResp, pb.MsgPreVote, pb.MsgPreVoteResp, pb.MsgAppResp, pb.MsgTimeoutNow:
+	case pb.MsgVote, pb.MsgVoteResp, pb.MsgPreVote, pb.MsgPreVoteResp,
+		pb.MsgAppResp, pb.MsgTimeoutNow:
 		return nil
 	case pb.MsgApp:
 		return consecutive(m)
@@ -56,13 +57,15 @@ func (c *Core) admissible(m *pb.Message) error {
 	}
 }
 
-// consecutive checks that the entries of a MsgApp follow one another and the entry they are said to.
+// consecutive checks that the entries of a MsgApp follow one another and the entry they are said
+// to.
 func consecutive(m *pb.Message) error {
 	index, term := m.GetIndex(), m.GetLogTerm()
 	for _, e := range m.GetEntries() {
 		index++
 		if e.GetIndex() != index || e.GetTerm() < term || e.GetTerm() > m.GetTerm() {
-			return fmt.Errorf("entry %d of term %d at place %d after term %d", e.GetIndex(), e.GetTerm(), index, term)
+			return fmt.Errorf("entry %d of term %d at place %d after term %d",
+				e.GetIndex(), e.GetTerm(), index, term)
 		}
 		term = e.GetTerm()
 		if err := decodable(e); err != nil {
@@ -106,16 +109,17 @@ func (c *Core) adopt(a *Append, snap *pb.Snapshot) {
 	if err != nil {
 		panic(err) // lists of numbers always marshal
 	}
-	a.Image = &Image{Index: meta.GetIndex(), Term: meta.GetTerm(), ConfState: state, Data: snap.GetData()}
+	at := mark{meta.GetIndex(), meta.GetTerm()}
+	a.Image = &Image{Index: at.index, Term: at.term, ConfState: state, Data: snap.GetData()}
 	a.Release = 0 // of a log that is given up
-	c.store.reset(mark{meta.GetIndex(), meta.GetTerm()})
-	c.handed = meta.GetIndex()
+	c.store.reset(at)
+	c.handed = at.index
 	c.settle(meta.GetConfState())
-	c.change.effective = meta.GetIndex()
+	c.change.effective = at.index
 }
 
-// current says whether image may be sent. One from before the newest change of the membership may not know its
-// receiver, who would then refuse it, and be sent it again at once, without end.
+// current says whether image may be sent. One from before the newest change of the membership may
+// not know its receiver, who would then refuse it, and be sent it again at once, without end.
 func (c *Core) current(image Image, ok bool) (Image, bool) {
 	return image, ok && image.Index >= c.change.effective
 }
@@ -127,8 +131,8 @@ func (c *Core) Unreachable(peer uint64) (err error) {
 	return nil
 }
 
-// ImageSent says whether the image that a peer was told of (a MsgSnap among the messages) has arrived
-// there. It must be said of every one: until then that peer gets nothing more.
+// ImageSent says whether the image that a peer was told of (a MsgSnap among the messages) has
+// arrived there. It must be said of every one: until then that peer gets nothing more.
 func (c *Core) ImageSent(peer uint64, arrived bool) (err error) {
 	defer c.guard(&err)
 	status := raft.SnapshotFinish

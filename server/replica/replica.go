@@ -14,8 +14,8 @@ import (
 	"github.com/grovekeeper/grove/internal/mailbox"
 )
 
-// Replica is one member: a Core and the goroutines that carry for it. Its methods may be called from any
-// goroutine, from Open on; what they ask for happens while Run runs.
+// Replica is one member: a Core and the goroutines that carry for it. Its methods may be called
+// from any goroutine, from Open on; what they ask for happens while Run runs.
 type Replica struct {
 	cfg  Config
 	core *Core // the raft goroutine's, once Run has begun
@@ -25,8 +25,8 @@ type Replica struct {
 	received  *mailbox.Mailbox[*pb.Message] // weight: about its bytes
 	requests  *mailbox.Mailbox[request]     // weight: 1
 
-	// Between it and the log and the applier: work out, reports back. Bounded by what raft hands out,
-	// which stops at jobsHigh; they never refuse.
+	// Between it and the log and the applier: work out, reports back. Bounded by what raft hands
+	// out, which stops at jobsHigh; they never refuse.
 	appends *mailbox.Mailbox[*Append]
 	durable *mailbox.Mailbox[*Append]
 	applies *mailbox.Mailbox[applyJob]
@@ -44,8 +44,9 @@ type request struct {
 	fail func(error) // told if the replica stops first; nil if nobody waits
 }
 
-// Work handed to the log or the applier, in jobs. Above jobsHigh the raft goroutine takes no proposals
-// and no messages, so that jobsMax is out of reach: ticks and requests bring a few at most.
+// Work handed to the log or the applier, in jobs. Above jobsHigh the raft goroutine takes no
+// proposals and no messages, so that jobsMax is out of reach: ticks and requests bring a few at
+// most.
 const (
 	jobsHigh = 256
 	jobsMax  = 16384
@@ -94,7 +95,8 @@ func (c Config) core() CoreConfig {
 	return cc
 }
 
-// renew finishes what an installed image began: a crash may have come between the image and the log.
+// renew finishes what an installed image began: a crash may have come between the image and the
+// log.
 func renew(log Log, start Start) error {
 	if !start.Installed || start.Index+1 == log.First() {
 		return nil
@@ -105,15 +107,16 @@ func renew(log Log, start Start) error {
 	return log.Reset(start.Index, start.Term)
 }
 
-// Run carries until ctx ends, and then returns nil, or until the log fails or the log and the applier do
-// not keep their promises, and then returns why. All its goroutines have ended when it returns; reads
-// and changes still open are told ErrStopped. It can be called once.
+// Run carries until ctx ends, and then returns nil, or until the log fails or the log and the
+// applier do not keep their promises, and then returns why. All its goroutines have ended when it
+// returns; reads and changes still open are told ErrStopped. It can be called once.
 func (r *Replica) Run(ctx context.Context) error {
 	g, ctx := group.New(ctx)
 	log := &logWriter{log: r.cfg.Log, in: r.appends, out: r.durable, applies: r.applies}
 	g.Go("log", func() error { return log.run(ctx) })
 	apply := &applier{
-		applier: r.cfg.Applier, images: r.cfg.Images, in: r.applies, out: r.applied, reached: &r.reached,
+		applier: r.cfg.Applier, images: r.cfg.Images,
+		in: r.applies, out: r.applied, reached: &r.reached,
 	}
 	g.Go("applier", apply.run)
 	raft := &loop{Replica: r, core: r.core, changes: map[uint64]func([]byte, error){}}
@@ -121,10 +124,10 @@ func (r *Replica) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// Propose gives payloads to the log, all of them or none: in the order of the calls and, within one, of the
-// slice. It never blocks. While there is no leader they are held, not failed. What becomes of
-// them shows in what is applied; if this member is not, or ceases to be, the leader, perhaps nothing does. Data
-// and all it refers to are the replica's from here on.
+// Propose gives payloads to the log, all of them or none: in the order of the calls and, within
+// one, of the slice. It never blocks. While there is no leader they are held, not failed. What
+// becomes of them shows in what is applied; if this member is not, or ceases to be, the leader,
+// perhaps nothing does. Data and all it refers to are the replica's from here on.
 func (r *Replica) Propose(data [][]byte) error {
 	weight := 0
 	for _, d := range data {
@@ -133,7 +136,8 @@ func (r *Replica) Propose(data [][]byte) error {
 	return refusal(r.proposals.Put(data, weight))
 }
 
-// Receive takes messages from peers: the other end of a Transport. Those that find no room are dropped.
+// Receive takes messages from peers: the other end of a Transport. Those that find no room are
+// dropped.
 func (r *Replica) Receive(messages ...*pb.Message) error {
 	for _, m := range messages {
 		weight := entryOverhead
@@ -147,17 +151,19 @@ func (r *Replica) Receive(messages ...*pb.Message) error {
 	return nil
 }
 
-// ReadIndex asks which index a state must have applied to show everything that was agreed before this
-// call, as confirmed by a quorum; done is told, in the order of the calls, on the raft goroutine, which it
-// must not hold up. While there is no leader the question is held. The only errors are
-// ErrOverloaded, returned, and ErrStopped.
+// ReadIndex asks which index a state must have applied to show everything that was agreed before
+// this call, as confirmed by a quorum; done is told, in the order of the calls, on the raft
+// goroutine, which it must not hold up. While there is no leader the question is held. The only
+// errors are ErrOverloaded, returned, and ErrStopped.
 func (r *Replica) ReadIndex(done func(index uint64, err error)) error {
 	return refusal(r.requests.Put(request{read: done, fail: func(err error) { done(0, err) }}, 1))
 }
 
-// Change changes the membership, see Core.Change; done is told the new one, or why there is none, on the raft
-// goroutine.
-func (r *Replica) Change(done func(confState []byte, err error), changes ...*pb.ConfChangeSingle) error {
+// Change changes the membership, see Core.Change; done is told the new one, or why there is none,
+// on the raft goroutine.
+func (r *Replica) Change(
+	done func(confState []byte, err error), changes ...*pb.ConfChangeSingle,
+) error {
 	do := func(l *loop) error { return l.change(done, changes) }
 	fail := func(err error) { done(nil, err) }
 	return refusal(r.requests.Put(request{do: do, fail: fail}, 1))
@@ -178,14 +184,14 @@ func (r *Replica) ImageSent(peer uint64, arrived bool) error {
 	return r.ask(func(c *Core) error { return c.ImageSent(peer, arrived) })
 }
 
-// Released says that the entries up to and including index are not needed here any more: a state on disk
-// contains them. The log may let them go.
+// Released says that the entries up to and including index are not needed here any more: a state on
+// disk contains them. The log may let them go.
 func (r *Replica) Released(index uint64) error {
 	return r.ask(func(c *Core) error { return c.Compact(index) })
 }
 
-// Ready is closed when the applied state has caught up with everything agreed before this start: reads
-// before that could miss what was acknowledged.
+// Ready is closed when the applied state has caught up with everything agreed before this start:
+// reads before that could miss what was acknowledged.
 func (r *Replica) Ready() <-chan struct{} { return r.ready }
 
 func (r *Replica) ask(do func(*Core) error) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -43,7 +44,8 @@ func (r *recorder) Apply(entries []Entry) {
 func (r *recorder) Latest() (Image, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return Image{Index: r.last.Index, Term: r.last.Term, ConfState: r.conf, Data: []byte(strings.Join(r.payloads(), "\n"))}, true
+	data := []byte(strings.Join(r.payloads(), "\n"))
+	return Image{Index: r.last.Index, Term: r.last.Term, ConfState: r.conf, Data: data}, true
 }
 
 func (r *recorder) Install(i Image) error {
@@ -142,19 +144,22 @@ func TestProposedIsApplied(t *testing.T) {
 		if !isClosed(r.Ready()) {
 			t.Error("a lone voter is not ready at once")
 		}
-		var want []string
+		var all []string
 		for i := range 100 {
 			a, b := fmt.Sprint("a", i), fmt.Sprint("b", i)
 			r.mustPropose(a, b)
-			want = append(want, a, b)
+			all = append(all, a, b)
 		}
 		synctest.Wait()
-		if got := r.app.all(); !slices.Equal(got, want) {
+		if got := r.app.all(); !slices.Equal(got, all) {
 			t.Errorf("applied %q", got)
 		}
 		s := r.Status()
-		if s.Leader != 1 || s.Role != Leader || s.Term != 2 || s.Applied != 202 || s.Committed != 202 || s.LastIndex != 202 ||
-			s.FirstIndex != 2 || !slices.Equal(s.Voters, []uint64{1}) || len(s.Learners) != 0 {
+		want := Status{
+			ID: 1, Leader: 1, Term: 2, Role: Leader, Applied: 202, Committed: 202,
+			FirstIndex: 2, LastIndex: 202, Voters: []uint64{1},
+		}
+		if !reflect.DeepEqual(s, want) {
 			t.Errorf("status %+v", s)
 		}
 		r.end()
@@ -210,10 +215,12 @@ func TestRestart(t *testing.T) {
 	})
 }
 
-// When the log cannot keep up, proposals are refused at the bound, and nothing that was taken is lost.
+// When the log cannot keep up, proposals are refused at the bound, and nothing that was taken is
+// lost.
 func TestOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := begin(t, Config{Limits: Limits{ProposedBytes: 20 * (entryOverhead + 10), InflightBytes: 10 * (entryOverhead + 10), Requests: 5}})
+		const each = entryOverhead + 10
+		r := begin(t, Config{Limits: Limits{ProposedBytes: 20 * each, InflightBytes: 10 * each}})
 		synctest.Wait()
 		block := make(chan struct{})
 		r.log.mu.Lock()
@@ -322,11 +329,14 @@ func TestReleased(t *testing.T) {
 	})
 }
 
-// A start that says that its state came from an image, and that the log does not reach, begins the log
-// anew; without saying so it is refused.
+// A start that says that its state came from an image, and that the log does not reach, begins the
+// log anew; without saying so it is refused.
 func TestStartAfterInstall(t *testing.T) {
 	conf := Bootstrap(1).ConfState
-	cfg := Config{ID: 1, Log: newMemLog(Bootstrap(1)), Start: Start{Index: 50, Term: 7, ConfState: conf}, Applier: &recorder{}}
+	cfg := Config{
+		ID: 1, Log: newMemLog(Bootstrap(1)), Applier: &recorder{},
+		Start: Start{Index: 50, Term: 7, ConfState: conf},
+	}
 	if _, err := Open(cfg); !errors.Is(err, ErrStart) {
 		t.Errorf("state ahead of the log: %v", err)
 	}

@@ -16,9 +16,9 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "write what the scripts of testdata answer back to them")
 
-// TestScripts plays the stories in testdata. Each command is followed by ---- and what it led to, up to an
-// empty line. After a command everything that needs no time happens; "~" before it leaves messages and
-// writes where they are.
+// TestScripts plays the stories in testdata. Each command is followed by ---- and what it led to,
+// up to an empty line. After a command everything that needs no time happens; "~" before it leaves
+// messages and writes where they are.
 //
 //	cluster ID…          voters that start together
 //	join ID              a member that knows nobody

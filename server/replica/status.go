@@ -14,8 +14,8 @@ type Status struct {
 	Learners   []uint64
 }
 
-// Status returns a recent snapshot; it takes no lock and never waits. Applied is of this moment, the
-// rest of the last turn of the raft goroutine.
+// Status returns a recent snapshot; it takes no lock and never waits. Applied is of this moment,
+// the rest of the last turn of the raft goroutine.
 func (r *Replica) Status() Status {
 	s := *r.status.Load()
 	s.Applied = r.reached.Load()

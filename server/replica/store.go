@@ -14,10 +14,10 @@ import (
 // mark is a place in the log.
 type mark struct{ index, term uint64 }
 
-// store is what Raft takes for its storage: everything that was handed out to be written, whether it
-// is durable yet or not. Raft asks here only for what it knows to be durable, so nobody sees the
-// difference; in return the store belongs to the Core alone and needs no lock. The newest entries are
-// in memory, the older ones are read from the log.
+// store is what Raft takes for its storage: everything that was handed out to be written, whether
+// it is durable yet or not. Raft asks here only for what it knows to be durable, so nobody sees the
+// difference; in return the store belongs to the Core alone and needs no lock. The newest entries
+// are in memory, the older ones are read from the log.
 type store struct {
 	log   Reader
 	hard  *pb.HardState        // as found at the start
@@ -43,7 +43,8 @@ func openStore(log Reader, start Start) (*store, error) {
 	}
 	pb.EnsureConfState(s.conf)
 	if joins := start.Index == 0; joins != (len(s.conf.Voters) == 0) {
-		return nil, fmt.Errorf("%w: %d voters at index %d: see Bootstrap", ErrStart, len(s.conf.Voters), start.Index)
+		return nil, fmt.Errorf("%w: %d voters at index %d: see Bootstrap",
+			ErrStart, len(s.conf.Voters), start.Index)
 	}
 	if err := s.place(start); err != nil {
 		return nil, err
@@ -85,7 +86,8 @@ func (s *store) place(start Start) error {
 func (s *store) remember(start Start) error {
 	h := s.log.Hard()
 	if h.Commit > s.last.index {
-		return fmt.Errorf("%w: log ends at %d, entries up to %d were agreed", ErrStart, s.last.index, h.Commit)
+		return fmt.Errorf("%w: log ends at %d, entries up to %d were agreed",
+			ErrStart, s.last.index, h.Commit)
 	}
 	if term := max(start.Term, s.last.term); h.Term < term {
 		h.Term, h.Vote = term, 0
@@ -126,8 +128,8 @@ func (s *store) Term(i uint64) (uint64, error) {
 	return term, nil
 }
 
-// Entries is part of raft.Storage. What comes from the log may be shorter than size allows where the
-// tail begins; Raft asks again.
+// Entries is part of raft.Storage. What comes from the log may be shorter than size allows where
+// the tail begins; Raft asks again.
 func (s *store) Entries(lo, hi, size uint64) ([]*pb.Entry, error) {
 	if lo <= s.base.index {
 		return nil, raft.ErrCompacted
@@ -174,7 +176,8 @@ func (s *store) Snapshot() (*pb.Snapshot, error) {
 // that entries are gone which it has been promised.
 func (s *store) broke(err error) error {
 	if errors.Is(err, wal.ErrCompacted) || errors.Is(err, wal.ErrUnavailable) {
-		err = fmt.Errorf("entries %d to %d were handed to the log: %w", s.base.index+1, s.last.index, err)
+		err = fmt.Errorf("entries %d to %d were handed to the log: %w",
+			s.base.index+1, s.last.index, err)
 	}
 	if s.fail == nil {
 		s.fail = fmt.Errorf("read log: %w", err)
@@ -206,8 +209,9 @@ func (s *store) reset(at mark) uint64 {
 	return s.issued
 }
 
-// stable is told that append number n, which ended at final, is durable. One that was overtaken by a
-// rewrite says nothing: the entries it wrote may not be those of the tail. The rewrite's own report will.
+// stable is told that append number n, which ended at final, is durable. One that was overtaken by
+// a rewrite says nothing: the entries it wrote may not be those of the tail. The rewrite's own
+// report will.
 func (s *store) stable(n, final uint64) {
 	if n >= s.rewritten {
 		s.durable = max(s.durable, final)
@@ -253,7 +257,8 @@ func toLog(out []wal.Entry, entries []*pb.Entry) []wal.Entry {
 
 // fromLog is the inverse of toLog. All entries share one slab, as do their numbers.
 func fromLog(read []wal.Entry) ([]*pb.Entry, error) {
-	slab, numbers, out := make([]pb.Entry, len(read)), make([]uint64, 2*len(read)), make([]*pb.Entry, len(read))
+	slab, numbers := make([]pb.Entry, len(read)), make([]uint64, 2*len(read))
+	out := make([]*pb.Entry, len(read))
 	for i, r := range read {
 		e, n := &slab[i], numbers[2*i:2*i+2]
 		n[0], n[1] = r.Index, r.Term

@@ -27,7 +27,8 @@ type twin struct {
 
 func (w *twin) last() uint64 { return w.base.index + uint64(len(w.entries)) }
 
-// FuzzStore holds the store against its twin through writes, rewrites, late reports, trims and releases.
+// FuzzStore holds the store against its twin through writes, rewrites, late reports, trims and
+// releases.
 func FuzzStore(f *testing.F) {
 	for seed := range uint64(8) {
 		r, script := rand.New(rand.NewPCG(seed, 2)), make([]byte, 400)
@@ -250,8 +251,8 @@ func TestStartMustFitTheLog(t *testing.T) {
 	}
 }
 
-// The log's errors come out as errors that end the replica, not as panics, and not as if entries were
-// merely gone.
+// The log's errors come out as errors that end the replica, not as panics, and not as if entries
+// were merely gone.
 func TestLogErrorsComeOut(t *testing.T) {
 	broken := fmt.Errorf("wal: file 7 is damaged at offset 4096: %w", io.ErrUnexpectedEOF)
 	c := newCluster(t, 1)

@@ -10,10 +10,11 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 )
 
-// TestStorm drives three members and those who join and leave through everything that can go wrong, under a
-// seed, and then lets it end well: all must have applied the same, everything that waited must be
-// answered. What must hold in between is checked by the cluster itself: nothing is applied twice, out of
-// order or differently; no promise leaves before it would survive losing power; no read is stale.
+// TestStorm drives three members and those who join and leave through everything that can go wrong,
+// under a seed, and then lets it end well: all must have applied the same, everything that waited
+// must be answered. What must hold in between is checked by the cluster itself: nothing is applied
+// twice, out of order or differently; no promise leaves before it would survive losing power; no
+// read is stale.
 func TestStorm(t *testing.T) {
 	seeds := 100
 	if testing.Short() {
@@ -24,7 +25,8 @@ func TestStorm(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { storm(t, uint64(seed), 6000, &total) })
 	}
 	t.Logf("%+v", total)
-	if total.images == 0 || total.changes == 0 || total.answers == 0 || total.applied < 100*seeds || total.terms < 3*seeds {
+	if total.images == 0 || total.changes == 0 || total.answers == 0 ||
+		total.applied < 100*seeds || total.terms < 3*seeds {
 		t.Errorf("the storm was a breeze: %+v", total)
 	}
 }
@@ -37,7 +39,8 @@ func storm(t *testing.T, seed uint64, steps int, total *tally) {
 	s := &stormer{cluster: newCluster(t, 1, 2, 3), r: rand.New(rand.NewPCG(seed, 1)), total: total}
 	if seed%2 == 1 { // small enough to be met
 		s.limits = Limits{
-			InflightBytes: 2000, ApplyBytes: 100, TailBytes: 600, MessageBytes: 64, PeerMessages: 3, PeerBytes: 128, Appends: 2,
+			InflightBytes: 2000, ApplyBytes: 100, TailBytes: 600, MessageBytes: 64,
+			PeerMessages: 3, PeerBytes: 128, Appends: 2,
 		}
 		for _, id := range s.ids {
 			s.boot(s.members[id])
@@ -121,8 +124,8 @@ func (s *stormer) step() {
 	}
 }
 
-// pick returns a message to deliver: mostly the oldest, sometimes any, sometimes one that stays to be
-// delivered again.
+// pick returns a message to deliver: mostly the oldest, sometimes any, sometimes one that stays to
+// be delivered again.
 func (s *stormer) pick() int {
 	if s.r.IntN(4) > 0 {
 		return 0
@@ -155,7 +158,8 @@ func (s *stormer) compact(m *member) {
 	s.pump(m)
 }
 
-// change asks m for some change of the membership: a new learner, a learner to vote, or somebody to go.
+// change asks m for some change of the membership: a new learner, a learner to vote, or somebody to
+// go.
 func (s *stormer) change(m *member) {
 	conf := m.Members()
 	one := &pb.ConfChangeSingle{}
@@ -200,7 +204,8 @@ func (s *stormer) calm() {
 	for _, id := range s.ids {
 		m := s.members[id]
 		s.t.Errorf("member %d: %+v, committed %d, applied %d, reads %d, held %d, sum %x, of %v",
-			id, m.Soft(), m.Committed(), m.state.Index, len(m.reads), len(m.props.queue)-m.props.head, m.state.sum, m.Members())
+			id, m.Soft(), m.Committed(), m.state.Index, len(m.reads),
+			len(m.props.queue)-m.props.head, m.state.sum, m.Members())
 	}
 	s.t.Fatal("no agreement after the storm")
 }

@@ -52,8 +52,8 @@ func (t *tail) cutTail(n int) {
 	}
 }
 
-// cutHead drops entries up to and including index through, and says no more than that: it stops
-// early once no more than keep bytes are left.
+// cutHead drops entries up to and including index through, but stops early once no more than keep
+// bytes are left.
 func (t *tail) cutHead(through uint64, keep int) {
 	n := 0
 	for n < len(t.entries) && t.bytes > keep && t.first+uint64(n) <= through {

@@ -30,8 +30,8 @@ type logWriter struct {
 	buffer  []wal.Entry
 }
 
-// errLeave says that ctx ended while an image was being installed. What follows the image must not be
-// written without it; the next start finishes the job.
+// errLeave says that ctx ended while an image was being installed. What follows the image must not
+// be written without it; the next start finishes the job.
 var errLeave = errors.New("stopped during an install")
 
 func (w *logWriter) run(ctx context.Context) error {
@@ -67,15 +67,16 @@ func (w *logWriter) write(ctx context.Context, jobs []*Append) error {
 	return nil
 }
 
-// gather puts jobs together into one batch, up to one that replaces entries of the same batch or begins
-// the log anew.
+// gather puts jobs together into one batch, up to one that replaces entries of the same batch or
+// begins the log anew.
 func (w *logWriter) gather(jobs []*Append) (n int, batch wal.Batch) {
 	entries := w.buffer[:0]
 	for _, job := range jobs {
 		if n > 0 && job.Image != nil {
 			break
 		}
-		if k := len(entries); k > 0 && len(job.Entries) > 0 && job.Entries[0].GetIndex() != entries[k-1].Index+1 {
+		if len(entries) > 0 && len(job.Entries) > 0 &&
+			job.Entries[0].GetIndex() != entries[len(entries)-1].Index+1 {
 			break
 		}
 		entries = toLog(entries, job.Entries)
@@ -109,8 +110,9 @@ func (w *logWriter) commit(ctx context.Context, image *Image, batch wal.Batch) e
 	return nil
 }
 
-// install lets the applier take the image in its turn, and then begins the log anew after it: in this order,
-// for a log without its beginning is of no use without the image, while the image needs no log.
+// install lets the applier take the image in its turn, and then begins the log anew after it: in
+// this order, for a log without its beginning is of no use without the image, while the image needs
+// no log.
 func (w *logWriter) install(ctx context.Context, image *Image) error {
 	done := make(chan struct{})
 	if err := w.applies.Put(applyJob{image: image, done: done}, 1); err != nil {
@@ -145,8 +147,8 @@ func (w *logWriter) report(jobs []*Append) error {
 	return nil
 }
 
-// applier is the applier goroutine: the only one that calls the Applier. It ends when its mailbox is
-// closed and empty.
+// applier is the applier goroutine: the only one that calls the Applier. It ends when its mailbox
+// is closed and empty.
 type applier struct {
 	applier Applier
 	images  Images // nil only if no image is ever taken

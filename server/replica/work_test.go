@@ -33,16 +33,17 @@ func writer() (*logWriter, *batchLog) {
 	}, log
 }
 
-// Work that has piled up becomes one batch and one sync; one that replaces entries of the same batch begins
-// another.
+// Work that has piled up becomes one batch and one sync; one that replaces entries of the same
+// batch begins another.
 func TestLogWriterGathers(t *testing.T) {
 	w, log := writer()
 	answer := []*pb.Message{{}}
+	voted := wal.HardState{Term: 2, Vote: 7, Commit: 2}
 	jobs := []*Append{
 		{Entries: []*pb.Entry{entry(2, 1, "a"), entry(3, 1, "b")}, Sync: true, responses: answer},
 		{Hard: wal.HardState{Term: 1, Commit: 2}},
 		{Entries: []*pb.Entry{entry(4, 1, "c")}, Sync: true, responses: answer},
-		{Entries: []*pb.Entry{entry(3, 2, "B")}, Hard: wal.HardState{Term: 2, Vote: 7, Commit: 2}, Sync: true, responses: answer},
+		{Entries: []*pb.Entry{entry(3, 2, "B")}, Hard: voted, Sync: true, responses: answer},
 		{Entries: []*pb.Entry{entry(4, 2, "C")}, Sync: true, responses: answer, Release: 3},
 		{Hard: wal.HardState{Term: 2, Vote: 7, Commit: 4}},
 	}
@@ -101,12 +102,15 @@ func TestLogWriterLeavesDuringInstall(t *testing.T) {
 // entries, images, entries: the applier takes them in this order.
 func TestApplierTakesImagesInTurn(t *testing.T) {
 	app := &recorder{base: 1}
-	a := &applier{applier: app, images: app, in: mailbox.New[applyJob]("in", 9), out: mailbox.New[*Apply]("out", 9), reached: new(atomic.Uint64)}
+	a := &applier{
+		applier: app, images: app, out: mailbox.New[*Apply]("out", 9), reached: new(atomic.Uint64),
+	}
 	done := make(chan struct{})
 	one := &Apply{Entries: []*pb.Entry{entry(2, 1, "a")}}
 	two := &Apply{Entries: []*pb.Entry{entry(3, 1, "b")}}
 	far := &Apply{Entries: []*pb.Entry{entry(51, 3, "z")}}
-	if err := a.work([]applyJob{{apply: one}, {apply: two}, {image: &Image{Index: 50}, done: done}, {apply: far}}); err != nil {
+	jobs := []applyJob{{apply: one}, {apply: two}, {image: &Image{Index: 50}, done: done}, {apply: far}}
+	if err := a.work(jobs); err != nil {
 		t.Fatal(err)
 	}
 	if got := app.all(); !isClosed(done) || !slices.Equal(got, []string{"z"}) || a.reached.Load() != 51 {
