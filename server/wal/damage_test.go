@@ -176,7 +176,7 @@ func (p *patient) watched(t *testing.T) *disk.Memory {
 func bitsOf(data []byte) (bits []int) {
 	used := 8 * (len(bytes.TrimRight(data, "\x00")) + recordBytes)
 	for bit := 0; bit < 8*len(data); bit++ {
-		if bit < used && bit%bitStride == 0 || bit%31 == 0 {
+		if bit < used && bit%stride == 0 || bit%31 == 0 {
 			bits = append(bits, bit)
 		}
 	}

@@ -85,14 +85,11 @@ func (x *index) truncate(at uint64) {
 	x.next = at
 }
 
-// release removes from the front, but never the tail, the segments without live entries at or
-// above at, and returns them.
-func (x *index) release(at uint64) []*segment {
+// release removes from the front the segments before number seq without live entries at or above
+// at, and returns them.
+func (x *index) release(at, seq uint64) []*segment {
 	n := 0
-	for n < len(x.segments)-1 {
-		if x.segments[n].next() > at {
-			break
-		}
+	for n < len(x.segments)-1 && x.segments[n].seq < seq && x.segments[n].next() <= at {
 		n++
 	}
 	gone := x.segments[:n:n]

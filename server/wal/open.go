@@ -24,6 +24,12 @@ func Open(fs disk.FS, dir string, o Options) (*Log, error) {
 	}
 	l := &Log{fs: fs, dir: dir, opts: o, index: s.index, hard: s.hard}
 	if err := l.repair(s); err != nil {
+		if s.scan == nil && l.tail != nil {
+			err = errors.Join(err, l.tail.file.Close())
+		}
+		if l.marker != nil {
+			err = errors.Join(err, l.marker.Close())
+		}
 		return nil, errors.Join(fmt.Errorf("repair %s: %w", dir, err), s.close())
 	}
 	if !o.Manual {
@@ -59,9 +65,18 @@ func (s *survey) run(open func(string) (disk.File, error)) error {
 func (s *survey) close() error {
 	var err error
 	for _, f := range s.all {
-		err = errors.Join(err, f.file.Close())
+		err = errors.Join(err, f.close())
 	}
 	return err
+}
+
+// close closes the file, once.
+func (f *found) close() error {
+	if f.closed {
+		return nil
+	}
+	f.closed = true
+	return f.file.Close()
 }
 
 // repair makes the directory what the survey says the log is, and everything in it durable.
@@ -80,7 +95,7 @@ func (l *Log) repair(s *survey) error {
 	}
 	l.durable = position{l.tail.seq, l.place.off}
 	l.place.synced = uint32(l.place.off)
-	l.retired = l.index.release(l.index.first) // what an unfinished Reset left
+	l.retired = l.index.release(l.index.first, l.tail.seq) // what an unfinished Reset left
 	return l.openMarker()
 }
 
@@ -89,7 +104,7 @@ func (l *Log) repair(s *survey) error {
 // directory flush that failed, nothing would show it.
 func (l *Log) tidy(s *survey) error {
 	for _, f := range s.begun {
-		if err := errors.Join(f.file.Close(), l.fs.Remove(s.path(f))); err != nil {
+		if err := errors.Join(f.close(), l.fs.Remove(s.path(f))); err != nil {
 			return err
 		}
 	}
@@ -104,7 +119,7 @@ func (l *Log) tidy(s *survey) error {
 	}
 	for _, f := range s.stray {
 		err := l.fs.Rename(s.path(f), l.path(f.name+".stray"))
-		if err = errors.Join(err, f.file.Close()); err != nil {
+		if err = errors.Join(err, f.close()); err != nil {
 			return err
 		}
 	}

@@ -66,7 +66,7 @@ func TestPowerCut(t *testing.T) {
 		dry.play(run)
 		dry.check()
 		final := dry.fs.Ops()
-		for stop := before + 1; stop <= final; stop++ {
+		for stop := before + 1; stop <= final; stop += stride {
 			for name := range fates(0) {
 				cutAt(t, run, stop, name, uint64(stop))
 			}

@@ -2,4 +2,4 @@
 
 package wal
 
-const bitStride = 1
+const stride = 1

@@ -2,6 +2,6 @@
 
 package wal
 
-// bitStride thins out TestEveryBit, which is one goroutine and would take a minute under the race
-// detector. Without it the test means every bit.
-const bitStride = 13
+// stride thins out the exhaustive tests, which are one goroutine each and would take minutes under
+// the race detector. Without it they mean every bit, byte and call.
+const stride = 11

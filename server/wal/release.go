@@ -14,7 +14,8 @@ func (l *Log) Release(index uint64) error {
 		l.mu.Unlock()
 		return ErrClosed
 	}
-	gone := l.index.release(index)
+	// While a new tail's first batch is not on disk, the old tail is still the end of the log.
+	gone := l.index.release(index, l.durable.seq)
 	l.retired = append(l.retired, gone...)
 	l.mu.Unlock()
 	if len(gone) > 0 && l.kicks != nil {

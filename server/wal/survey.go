@@ -23,6 +23,7 @@ type found struct {
 	name   string
 	named  uint64 // the number in its name
 	file   disk.File
+	closed bool
 	size   int64
 	raw    [headerBytes]byte // what lies where the header should
 	header header
