@@ -339,7 +339,9 @@ func (c *conn) answerInbox() bool {
 	}
 	clear(c.done) // they hold views, and an idle connection must not
 	c.advance()
-	c.catchUp()
+	if c.lane.empty() {
+		c.catchUp() // else what the log has decided of this session may be older news, and comes first
+	}
 	if !more {
 		c.ending = true
 	}

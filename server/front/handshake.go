@@ -181,6 +181,6 @@ func (c *conn) propose(s slot) {
 		c.lane.enter(s)
 		return
 	}
-	fence := c.lane.reads > 0
+	fence := c.lane.fenceOff()
 	c.submit = append(c.submit, feed.Submission{Ticket: c.lane.enter(s), Command: command, Fence: fence})
 }

@@ -13,7 +13,8 @@ type lane struct {
 	slots  []slot // a ring; its length is a power of two
 	head   uint64 // ticket of the oldest request
 	tail   uint64 // ticket of the next one to enter
-	reads  int    // how many plain reads there are: a write that enters is fenced off from them
+	reads  int    // how many plain reads there are
+	fence  bool   // one of them entered after the last write: the next must be fenced off from it
 	strict int    // how many there are that withhold a write that enters
 	bytes  int    // of records and withheld commands
 }
@@ -70,7 +71,15 @@ func (l *lane) count(s *slot, by int) {
 		l.strict += by
 	case s.phase == deferred && s.op != wire.OpPing: // a ping shows nothing of the tree
 		l.reads += by
+		l.fence = l.fence || by > 0
 	}
+}
+
+// fenceOff says whether a write that enters now must be fenced off from a read.
+func (l *lane) fenceOff() bool {
+	fence := l.fence && l.reads > 0
+	l.fence = false
+	return fence
 }
 
 // strict says whether a write behind s must not be in the log before s is answered. A read that leaves
@@ -106,7 +115,7 @@ func (l *lane) free(submit func(feed.Submission)) {
 		l.count(s, -1)
 		l.bytes -= len(s.command)
 		submit(feed.Submission{Ticket: t, Command: s.command, Fence: fence})
-		s.phase, s.command = awaiting, nil
+		s.phase, s.command, fence = awaiting, nil, false
 	}
 }
 
