@@ -249,7 +249,7 @@ func (w *writer) do(c state.Command) state.Result {
 	}
 	for {
 		<-w.inbox.Ready()
-		_, done, _ := w.inbox.Take(nil, nil)
+		done, _ := w.inbox.TakeDone(nil)
 		if len(done) == 0 {
 			continue
 		}
