@@ -6,7 +6,7 @@ PACKAGES ?= ./...
 FUZZTIME ?= 10s
 BENCH    ?= .
 
-.PHONY: all bench build cover fuzz lint race test
+.PHONY: all bench build ci cover fuzz interop lint race test
 
 all: lint build test
 
@@ -41,3 +41,11 @@ bench:
 cover:
 	$(GO) test -coverpkg ./... -coverprofile cover.out $(PACKAGES)
 	$(GO) tool cover -func cover.out | tail -1
+
+# Clients that others wrote, and zkdiff, against the binary; interop/doc.go says what to install.
+interop:
+	GROVE_INTEROP=1 $(GO) test -count=1 -v ./interop ./interop/differential
+
+# Everything that must hold, as it is judged.
+ci:
+	bash .ci/run
