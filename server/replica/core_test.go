@@ -331,11 +331,11 @@ func TestHostileMessages(t *testing.T) {
 		"from nobody": func(m *pb.Message) { m.From = nil },
 		"from itself": func(m *pb.Message) { m.From = new(uint64(1)) },
 		"from the log": func(m *pb.Message) {
-			m.From = new(uint64(raft.LocalAppendThread))
+			m.From = new(raft.LocalAppendThread)
 			m.Type = pb.MsgStorageAppendResp.Enum()
 		},
 		"from the applier": func(m *pb.Message) {
-			m.From = new(uint64(raft.LocalApplyThread))
+			m.From = new(raft.LocalApplyThread)
 			m.Type = pb.MsgStorageApplyResp.Enum()
 		},
 		"without a term":         func(m *pb.Message) { m.Term = nil },
