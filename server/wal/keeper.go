@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/grovekeeper/grove/internal/disk"
+	"github.com/grovekeeper/grove/internal/group"
 )
 
 const (
@@ -40,8 +42,7 @@ type keeper struct {
 
 	kicks chan struct{} // bound 1: a kick that was not taken yet stands for all
 	timed atomic.Bool   // the watermark is about to be written
-	stop  chan struct{}
-	done  chan struct{}
+	house *group.Group  // of the log keeper; nil with Manual
 }
 
 // draft is a segment being prepared; file is nil if there is none.
@@ -66,13 +67,12 @@ func (l *Log) Tend() (more bool) {
 }
 
 // keepHouse is the log keeper.
-func (l *Log) keepHouse() {
-	defer close(l.done)
+func (l *Log) keepHouse(ctx context.Context) error {
 	var pace, note <-chan time.Time
 	for {
 		select {
-		case <-l.stop:
-			return
+		case <-ctx.Done():
+			return nil
 		case <-l.kicks:
 			if pace == nil {
 				pace = time.After(0)

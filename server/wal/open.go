@@ -1,10 +1,12 @@
 package wal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"github.com/grovekeeper/grove/internal/disk"
+	"github.com/grovekeeper/grove/internal/group"
 )
 
 // Open opens the log in dir, making it if there is none. The caller holds a lock on the data
@@ -33,8 +35,10 @@ func Open(fs disk.FS, dir string, o Options) (*Log, error) {
 		return nil, errors.Join(fmt.Errorf("repair %s: %w", dir, err), s.close())
 	}
 	if !o.Manual {
-		l.kicks, l.stop, l.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
-		go l.keepHouse()
+		l.kicks = make(chan struct{}, 1)
+		var ctx context.Context
+		l.house, ctx = group.New(context.Background()) // until Close: what the log needs must not end before it
+		l.house.Go("log keeper", func() error { return l.keepHouse(ctx) })
 		l.kick() // there may be something to put away
 	}
 	return l, nil

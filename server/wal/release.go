@@ -66,9 +66,9 @@ func (l *Log) Close() error {
 	if l.broken == nil {
 		err = l.commit(nil, l.hard, true, closing)
 	}
-	if l.kicks != nil {
-		close(l.stop)
-		<-l.done
+	if l.house != nil {
+		l.house.Stop()
+		_ = l.house.Wait() // the keeper returns no error: what fails there is tried again or shows in Stats
 	}
 	if err == nil && l.broken == nil {
 		err = l.note(true)
