@@ -39,6 +39,7 @@ type plan struct {
 	steady   time.Duration
 	watchers int
 
+	alone  bool   // without Apache ZooKeeper
 	zkload string // a program to make the load of the load section, instead of this one
 	dir    string // for the data of the servers, below which a directory is made
 }
@@ -79,10 +80,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if other, err := newApache(os.Getenv, javaDir); err != nil {
-		b.say("Grove runs alone, without Apache ZooKeeper: %v", err)
-	} else {
-		b.contenders = append(b.contenders, other)
+	if !p.alone {
+		if other, err := newApache(os.Getenv, javaDir); err != nil {
+			b.say("Grove runs alone, without Apache ZooKeeper: %v", err)
+		} else {
+			b.contenders = append(b.contenders, other)
+		}
 	}
 	b.contenders = append(b.contenders, newGrove(binary))
 	if err := b.all(ctx); err != nil {
@@ -109,8 +112,9 @@ func parse(args []string, stderr io.Writer) (plan, error) {
 	f.DurationVar(&p.dur, "dur", 5*time.Second, "length of each phase of the load")
 	f.DurationVar(&p.warm, "warm", 5*time.Second, "load before measuring, which lets Java compile")
 	f.IntVar(&p.nodes, "nodes", 1_000_000, "nodes of the section million")
-	f.DurationVar(&p.steady, "steady", time.Minute, "length of each half of the section steady")
+	f.DurationVar(&p.steady, "steady", time.Minute, "length of each part of the section steady")
 	f.IntVar(&p.watchers, "watchers", 1000, "connections of the section fanout")
+	f.BoolVar(&p.alone, "alone", false, "measure Grove alone")
 	f.StringVar(&p.zkload, "zkload", "", "a zkload binary to make the load, instead of this program")
 	f.StringVar(&p.dir, "dir", "", "where to put the data of the servers; empty for the system's directory")
 	if err := f.Parse(args); err != nil {
@@ -189,8 +193,10 @@ func (b *bench) print(w io.Writer) {
 		{millionSection, fmt.Sprintf("%s nodes of %d bytes", thousands(float64(p.nodes)), p.size), millionRows()},
 		{steadySection, fmt.Sprintf("Steadiness: sets of %s nodes for %v", thousands(float64(p.keys)), p.steady),
 			steadyRows(fewScope)},
-		{steadySection, fmt.Sprintf("Steadiness: sets of %s nodes for %v", thousands(float64(p.nodes)), p.steady),
-			steadyRows(manyScope)},
+		{steadySection, fmt.Sprintf("Steadiness: sets of %s of %s nodes for %v", thousands(float64(p.keys)),
+			thousands(float64(p.nodes)), p.steady), steadyRows(amongScope)},
+		{steadySection, fmt.Sprintf("Steadiness: sets of all %s nodes, at random, for %v",
+			thousands(float64(p.nodes)), p.steady), steadyRows(manyScope)},
 		{fanoutSection, fmt.Sprintf("Fan-out: one change, %s watching connections", thousands(float64(p.watchers))),
 			fanoutRows()},
 	} {

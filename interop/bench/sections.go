@@ -19,10 +19,11 @@ const (
 
 func sections() []string { return []string{loadSection, millionSection, steadySection, fanoutSection} }
 
-// The two scopes of the section about steadiness: how many nodes there are, all of which are set.
+// The scopes of the section about steadiness: how many nodes are set, of how many.
 const (
-	fewScope  = "few"
-	manyScope = "many"
+	fewScope   = "few"
+	amongScope = "few of many"
+	manyScope  = "many"
 )
 
 // bench carries out a plan and collects the figures. It is for one goroutine.
@@ -42,8 +43,8 @@ type round struct {
 	times   int
 }
 
-// rounds lists what is to be done. The nodes of the section about a million serve the second half of
-// the one about steadiness too, because filling takes longer than measuring.
+// rounds lists what is to be done. The nodes of the section about a million serve the one about
+// steadiness too, because filling takes longer than measuring.
 func (b *bench) rounds() []round {
 	wanted := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(b.plan.sections, name) })
@@ -175,7 +176,12 @@ func (b *bench) million(ctx context.Context, name string, s server) error {
 		}
 	}
 	if slices.Contains(b.plan.sections, steadySection) {
-		return b.steady(ctx, name, s, w, manyScope, w.scattered)
+		some := w
+		some.keys = w.keys[:min(b.plan.keys, b.plan.nodes)]
+		if err := b.steady(ctx, name, s, some, amongScope); err != nil {
+			return err
+		}
+		return b.steady(ctx, name, s, w, manyScope)
 	}
 	return nil
 }
@@ -221,13 +227,11 @@ func (b *bench) steadyFew(ctx context.Context, name string, s server) error {
 	if _, err := w.fill(ctx, s.Addr(), 1, b.plan.depth); err != nil {
 		return err
 	}
-	return b.steady(ctx, name, s, w, fewScope, w.scattered)
+	return b.steady(ctx, name, s, w, fewScope)
 }
 
 // steady counts the sets of each second, and the checkpoints that happen meanwhile.
-func (b *bench) steady(
-	ctx context.Context, name string, s server, w workload, scope string, each func(int) requests,
-) error {
+func (b *bench) steady(ctx context.Context, name string, s server, w workload, scope string) error {
 	if err := b.warm(ctx, s.Addr(), w); err != nil {
 		return err
 	}
@@ -235,7 +239,7 @@ func (b *bench) steady(
 	if err != nil {
 		return err
 	}
-	o, err := drive(ctx, s.Addr(), load{b.plan.conns, b.plan.depth, b.plan.steady, each})
+	o, err := drive(ctx, s.Addr(), load{b.plan.conns, b.plan.depth, b.plan.steady, w.scattered})
 	if err != nil {
 		return err
 	}
@@ -287,6 +291,6 @@ func (b *bench) fanout(ctx context.Context, name string, s server) error {
 // took is how long a whole run may last: several times what the plan adds up to.
 func (p plan) took() time.Duration {
 	load := time.Duration(p.rounds) * (6*p.dur + p.warm + time.Minute)
-	long := time.Duration(p.longRounds) * (2*(p.steady+p.warm) + fillMax + 2*startMax + 2*time.Minute)
+	long := time.Duration(p.longRounds) * (3*(p.steady+p.warm) + fillMax + 2*startMax + 2*time.Minute)
 	return 2 * (load + long) // two contenders
 }
