@@ -2,7 +2,7 @@
 // directory, with the same load from the same program. It prints Markdown for docs/benchmarks.md on
 // standard output and what it is doing on standard error.
 //
-//	go run ./interop/bench            everything, about 25 minutes
+//	go run ./interop/bench            everything, about a quarter of an hour
 //	go run ./interop/bench -quick     the same in two minutes, to see that it runs
 //	go run ./interop/bench -sections load -zkload PATH
 //
