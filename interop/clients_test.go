@@ -24,8 +24,8 @@ type client struct {
 // clients are in the order of the columns.
 var clients = []client{
 	{"zkCli.sh", []need{asked, file(zkCli, "zookeeper"), command("java", "default-jre-headless")}, driveZkCli},
-	{"Java", []need{asked, jar("zookeeper"), jar("zookeeper-jute"), command("javac", "default-jdk-headless")}, driveJava},
-	{"Curator", []need{asked, jar("curator-recipes"), command("javac", "default-jdk-headless")}, driveCurator},
+	{"Java", []need{asked, jar("zookeeper", "libzookeeper-java"), command("javac", "default-jdk-headless")}, driveJava},
+	{"Curator", []need{asked, jar("curator-recipes", "libcurator-recipes-java"), command("javac", "default-jdk-headless")}, driveCurator},
 	{"kazoo", []need{asked, python("kazoo", "python3-kazoo")}, driveKazoo},
 	{"cli_mt", []need{asked, file(cliMT, "zookeeper-bin")}, driveCliMT},
 	{"C", []need{asked, file(python3, "python3"), library("libzookeeper_mt.so.2", "libzookeeper-mt2")}, driveC},
