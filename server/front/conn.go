@@ -408,6 +408,10 @@ func (c *conn) advance() {
 
 // answerDone answers a request that went through the log, after the events up to it.
 func (c *conn) answerDone(s *slot, d *feed.Completion) {
+	// A sync may have been confirmed before a write in front of it was decided.
+	if c.seen != nil && c.seen.Zxid > d.View.Zxid {
+		d.View, d.Result.Zxid = c.seen, c.seen.Zxid
+	}
 	c.overtake(d.Result.Zxid)
 	c.answerResult(s, &d.Result)
 	c.seen = d.View

@@ -98,3 +98,23 @@ func TestAReplyIsNotOvertakenByLaterNews(t *testing.T) {
 		zxid = a.Zxid
 	}
 }
+
+// A sync that is confirmed before a write in front of it is decided is answered after it, and does not
+// take the reads behind it back to the time of its confirmation.
+func TestASyncDoesNotTakeAReadBack(t *testing.T) {
+	h := newHouse(t, nil)
+	k := h.open(t)
+	k.create("/a", "0", 0)
+	h.log.hold()
+	k.send(wire.OpSetData, &wire.SetDataRequest{Path: "/a", Data: []byte("1"), Version: -1})
+	k.write(wire.AppendRequest(nil, 7, wire.OpSync, &wire.SyncRequest{Path: "/"}))
+	k.send(wire.OpGetData, &wire.GetDataRequest{Path: "/a"})
+	h.until(t, func() bool { return h.outstanding() == 3 })
+	h.log.release()
+	write, sync, read := k.reply(), k.reply(), k.reply()
+	var m wire.GetDataResponse
+	m.Decode(&read.body)
+	if sync.Zxid < write.Zxid || read.Zxid < sync.Zxid || string(m.Data) != "1" {
+		t.Fatalf("write @%d, sync @%d, read %q @%d", write.Zxid, sync.Zxid, m.Data, read.Zxid)
+	}
+}
