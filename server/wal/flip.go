@@ -19,9 +19,14 @@ func flippedBit(n int, diff uint32) int {
 	return -1
 }
 
+// sectorBytes is what a disk writes whole or not at all.
+const sectorBytes = 512
+
 // bent says whether the batch at s.end would be whole if one bit of it were the other way round:
-// the record at s.bad mended, and the records after it, up to the end record, whole already. A tear
-// that happened to change one bit only would have to spare the foot of the end record.
+// the record at s.bad mended, and the records after it, up to the end record, whole already. A
+// lost sector changes one bit only if it held no more than that one; where all of the bit's sector
+// reads as zeros, that is the likelier story. A flip of such a bit, in the last batch of a log, and
+// before any witness of it was written, is the one that goes unnoticed.
 func (s *scanner) bent() (bool, error) {
 	h, ok, err := s.mend(s.bad)
 	for off := s.bad; ok && err == nil && h.kind != kindEnd; {
@@ -41,60 +46,83 @@ func (s *scanner) mend(off int64) (h head, ok bool, err error) {
 	if err != nil {
 		return h, false, err
 	}
-	length, strange := parseHead(b).length, bits.OnesCount32(parseHead(b).mark^s.mark)
-	if strange > 1 { // nothing of ours begins here
+	h = parseHead(b)
+	if bits.OnesCount32(h.mark^s.mark) > 1 { // nothing of ours begins here
 		return h, false, nil
 	}
-	for bit := -1; bit < 32; bit++ { // -1: the length is right, and some other bit is not
-		g := head{length: length}
-		if bit >= 0 {
-			g.length ^= 1 << bit
-		}
-		if off+g.size() > s.capacity {
-			continue
-		}
-		record, err := s.window.at(off, g.size())
-		if err != nil {
-			return h, false, err
-		}
-		if bit < 0 {
-			h, ok = mendBit(record, s.mark, off)
-		} else {
-			h, ok = mendLength(record, g.length, s.mark, off)
-		}
-		if ok && h.plausible(s.mark, off, s.capacity) {
-			return h, true, nil
+	length := h.length
+	if h, ok, err = s.mendBit(off, length); ok || err != nil {
+		return h, ok, err
+	}
+	for bit := range 32 {
+		if h, ok, err = s.mendLength(off, length^1<<bit); ok || err != nil {
+			return h, ok, err
 		}
 	}
 	return h, false, nil
 }
 
 // mendBit looks for one flipped bit outside the length.
-func mendBit(record []byte, mark uint32, off int64) (head, bool) {
-	diff := sum(record, mark, off) ^ le.Uint32(record)
-	if bits.OnesCount32(diff) == 1 {
-		return parseHead(record), true // in the crc itself
+func (s *scanner) mendBit(off int64, length uint32) (h head, ok bool, err error) {
+	size := recordBytes + aligned(int64(length))
+	if off+size > s.capacity {
+		return h, false, nil
+	}
+	record, err := s.window.at(off, size)
+	if err != nil {
+		return h, false, err
+	}
+	diff := sum(record, s.mark, off) ^ le.Uint32(record)
+	if bits.OnesCount32(diff) == 1 { // in the crc itself
+		h = parseHead(record)
+		return h, h.plausible(s.mark, off, s.capacity), nil
 	}
 	i := flippedBit(len(record)-4, diff)
 	if i < 32 { // none, or in the length: then record is not what the crc covered
-		return head{}, false
+		return h, false, nil
 	}
-	return parseHead(withBit(record, 4+i/8, i%8)), true
-}
-
-// mendLength looks at the record as if it had another length; it has the size that goes with it.
-func mendLength(record []byte, length, mark uint32, off int64) (head, bool) {
-	mended := *(*[recordBytes]byte)(record)
-	le.PutUint32(mended[4:], length)
-	crc := crc32.Update(sum(mended[:], mark, off), castagnoli, record[recordBytes:])
-	return parseHead(mended[:]), crc == le.Uint32(record)
-}
-
-// withBit returns a copy of a record's head with one bit turned, if the bit is in the head.
-func withBit(record []byte, at, bit int) []byte {
+	at := int64(4 + i/8)
 	mended := *(*[recordBytes]byte)(record)
 	if at < recordBytes {
-		mended[at] ^= 1 << bit
+		mended[at] ^= 1 << (i % 8)
 	}
-	return mended[:]
+	h = parseHead(mended[:])
+	if !h.plausible(s.mark, off, s.capacity) {
+		return h, false, nil
+	}
+	lost, err := s.lostSector(off + at)
+	return h, !lost, err
+}
+
+// lostSector says whether the sector of a byte, as far as it is not part of an earlier batch,
+// holds nothing but zeros.
+func (s *scanner) lostSector(at int64) (bool, error) {
+	from := max(at&^(sectorBytes-1), s.end)
+	b, err := s.window.at(from, min(at|(sectorBytes-1)+1, s.capacity)-from)
+	if err != nil {
+		return false, err
+	}
+	for _, c := range b {
+		if c != 0 {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// mendLength looks at the record as if it had another length.
+func (s *scanner) mendLength(off int64, length uint32) (h head, ok bool, err error) {
+	size := recordBytes + aligned(int64(length))
+	if off+size > s.capacity {
+		return h, false, nil
+	}
+	record, err := s.window.at(off, size)
+	if err != nil {
+		return h, false, err
+	}
+	mended := *(*[recordBytes]byte)(record)
+	le.PutUint32(mended[4:], length)
+	crc := crc32.Update(sum(mended[:], s.mark, off), castagnoli, record[recordBytes:])
+	h = parseHead(mended[:])
+	return h, crc == h.crc && h.plausible(s.mark, off, s.capacity), nil
 }

@@ -5,6 +5,11 @@ import (
 	"path/filepath"
 )
 
+// scrapBytes are cleared at least behind the last record found in a segment, however torn. What is
+// left of a torn write must not lie under the next one: torn in its turn, the two could make a
+// record that neither was, and differ from it in one bit.
+const scrapBytes = 64 << 10
+
 // judge decides what the bytes behind the last whole batch of the newest segment are: the torn
 // end of a write that was never acknowledged, or damage.
 func (s *survey) judge(f *found, scan *scanner) error {
@@ -24,7 +29,7 @@ func (s *survey) judge(f *found, scan *scanner) error {
 		return s.corrupt(f, scan.bad,
 			"one bit of this record is wrong, and all else of its batch is whole")
 	}
-	s.scrap = max(t.end, min(scan.end+recordBytes, scan.capacity))
+	s.scrap = min(max(scan.end, t.end)+scrapBytes, scan.capacity)
 	return nil
 }
 

@@ -256,6 +256,24 @@ func TestKeeper(t *testing.T) {
 	})
 }
 
+// TestNotedAtOnce finds a new segment in the watermark before the keeper does anything.
+func TestNotedAtOnce(t *testing.T) {
+	w := newTwin(t, tiny())
+	noted := func(after string) {
+		t.Helper()
+		p, _, ok, err := readWatermark(w.fs, "log/watermark", identity)
+		if err != nil || !ok || p.seq != w.log.tail.seq {
+			t.Errorf("after %s: %+v, %v, %v; the log is in segment %d", after, p, ok, err, w.log.tail.seq)
+		}
+	}
+	for w.log.tail.seq == 1 {
+		w.must(w.append(Batch{Entries: entriesFrom(w.now().last()+1, 1, 5)}))
+	}
+	noted("a roll")
+	w.must(w.reset(1000, 1))
+	noted("a reset")
+}
+
 // TestFreshIsSmall says what a server that is tried and left alone has written.
 func TestFreshIsSmall(t *testing.T) {
 	fs := disk.NewMemory()

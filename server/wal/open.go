@@ -37,7 +37,8 @@ func Open(fs disk.FS, dir string, o Options) (*Log, error) {
 	if !o.Manual {
 		l.kicks = make(chan struct{}, 1)
 		var ctx context.Context
-		l.house, ctx = group.New(context.Background()) // until Close: what the log needs must not end before it
+		// Until Close, and no earlier: what the log needs must not end before it.
+		l.house, ctx = group.New(context.Background())
 		l.house.Go("log keeper", func() error { return l.keepHouse(ctx) })
 		l.kick() // there may be something to put away
 	}
@@ -174,9 +175,7 @@ func (l *Log) create() error {
 		return err
 	}
 	size := l.opts.FirstBytes
-	for off := int64(0); off < size && err == nil; off += chunkBytes {
-		_, err = f.WriteAt(zeros[:min(chunkBytes, size-off)], off)
-	}
+	err = fillZeros(f, 0, size)
 	if err = errors.Join(err, f.Sync(), l.fs.SyncDir(l.dir)); err != nil {
 		return errors.Join(err, f.Close())
 	}
@@ -193,13 +192,26 @@ func (l *Log) rewrite(s *survey) error {
 	g, scan := l.index.tail(), s.scan
 	l.tail = g
 	l.place = place{mark: g.mark, off: scan.end, prev: scan.prev}
-	from := scan.synced
-	b := make([]byte, s.scrap-from)
-	if err := readFull(g.file, b[:scan.end-from], from); err != nil {
+	b := make([]byte, scan.end-scan.synced)
+	if err := readFull(g.file, b, scan.synced); err != nil {
 		return err
 	}
-	if _, err := g.file.WriteAt(b, from); err != nil {
+	if _, err := g.file.WriteAt(b, scan.synced); err != nil {
+		return err
+	}
+	if err := fillZeros(g.file, scan.end, s.scrap); err != nil {
 		return err
 	}
 	return g.file.Sync()
+}
+
+func fillZeros(f disk.File, from, to int64) error {
+	for from < to {
+		n := min(chunkBytes, to-from)
+		if _, err := f.WriteAt(zeros[:n], from); err != nil {
+			return err
+		}
+		from += n
+	}
+	return nil
 }

@@ -8,10 +8,11 @@ import (
 	"github.com/grovekeeper/grove/internal/disk"
 )
 
-// fates are ways for a power cut to treat what was not synced.
+// fates are ways for a power cut to treat what was not synced. Sectors are written or not; within
+// one, only the write that was under way may end at any byte, and then nothing after it is written.
 func fates(seed uint64) map[string]func(disk.Unit) int {
 	r := rand.New(rand.NewPCG(seed, 1))
-	n := 0
+	n, torn := 0, ""
 	return map[string]func(disk.Unit) int{
 		"lost": func(disk.Unit) int { return disk.Lost },
 		"kept": func(disk.Unit) int { return disk.Kept },
@@ -21,9 +22,15 @@ func fates(seed uint64) map[string]func(disk.Unit) int {
 		},
 		"any": func(disk.Unit) int { return disk.Kept * r.IntN(2) },
 		"torn": func(u disk.Unit) int {
-			if u.Len == 0 {
+			switch {
+			case u.Len == 0:
+				return disk.Kept * r.IntN(2)
+			case torn == u.Name:
+				return disk.Lost
+			case r.IntN(4) > 0:
 				return disk.Kept * r.IntN(2)
 			}
+			torn = u.Name
 			return r.IntN(u.Len + 1)
 		},
 	}

@@ -68,7 +68,7 @@ func (l *Log) Close() error {
 	}
 	if l.house != nil {
 		l.house.Stop()
-		_ = l.house.Wait() // the keeper returns no error: what fails there is tried again or shows in Stats
+		_ = l.house.Wait() // never an error: what fails is tried again, or shows in Stats
 	}
 	if err == nil && l.broken == nil {
 		err = l.note(true)

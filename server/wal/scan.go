@@ -173,7 +173,7 @@ func contradicts(off int64, format string, args ...any) error {
 // traces is what lies beyond the end of a log.
 type traces struct {
 	records int    // whole records, by themselves
-	end     int64  // where the last of them ends
+	end     int64  // where the last record ends, whole or not
 	synced  uint32 // the furthest that any of them says was durable
 	by      int64  // where the one that says so lies
 }
@@ -194,15 +194,18 @@ func (s *scanner) traces() (t traces, err error) {
 		if err != nil {
 			return t, err
 		}
-		off += 8
+		if h.plausible(s.mark, off, s.capacity) {
+			t.end = max(t.end, off+h.size())
+		}
 		if !ok {
+			off += 8
 			continue
 		}
-		off += h.size() - 8
-		t.records, t.end = t.records+1, off
+		t.records++
 		if h.synced > t.synced {
-			t.synced, t.by = h.synced, off-h.size()
+			t.synced, t.by = h.synced, off
 		}
+		off += h.size()
 	}
 	return t, nil
 }

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -40,10 +41,13 @@ func tearing(t *testing.T, recycled bool) *twin {
 func lastBatches(w *twin) map[string]Batch {
 	next := w.now().last() + 1
 	sparse := append(make([]byte, 700), 1)
+	bitmap := make([]byte, 2000)
+	bitmap[1000] = 1
 	return map[string]Batch{
 		"short":  {Entries: entriesFrom(next, 1, 1)},
 		"long":   {Entries: entriesFrom(next, 2, 12), Hard: HardState{2, 1, next - 1}},
 		"vote":   {Hard: HardState{9, 3, 0}},
+		"bitmap": {Entries: []Entry{{next, 1, 0, bitmap}}},
 		"zeros":  {Entries: []Entry{{next, 1, 0, make([]byte, 900)}, {next + 1, 1, 0, nil}}},
 		"sparse": {Entries: []Entry{{next, 1, 0, sparse}, {next + 1, 1, 0, []byte{1}}}},
 	}
@@ -116,5 +120,43 @@ func TestTornInEverySubset(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestNothingBehindTheEnd tears a large batch so that hardly a record of it is whole, and the head
+// of its end record is lost but not the rest. What is left of it must not lie under what is
+// written next.
+func TestNothingBehindTheEnd(t *testing.T) {
+	w := newTwin(t, Options{Identity: identity, SegmentBytes: 1 << 20, Manual: true})
+	var large []Entry
+	for i := range uint64(3) {
+		large = append(large, Entry{1 + i, 1, 0, bytes.Repeat([]byte{0xa5}, 100<<10)})
+	}
+	start := w.log.place.off
+	final := start + batchBytes(large) - endSize
+	pad := (2*disk.Sector - recordBytes - 8 - final%disk.Sector) % disk.Sector
+	large[2].Data = append(large[2].Data, make([]byte, pad)...)
+	final += pad
+	w.fs.Hook(func(op disk.Op) error {
+		if op.Kind == disk.OpSync {
+			return disk.ErrPower
+		}
+		return nil
+	})
+	if err := w.append(Batch{Entries: large}); !errors.Is(err, ErrBroken) {
+		t.Fatal(err)
+	}
+	w.fs.CutPower(func(u disk.Unit) int { // the first head, some data of each, the last head
+		lost := u.Off == start || u.Off/disk.Sector == final/disk.Sector || u.Off%(50<<10) == 20<<10
+		return disk.Kept * b2i(!lost)
+	})
+	torn, _ := w.fs.Bytes("log/0000000000000001.log")
+	if torn[final+endSize-1] == 0 || torn[final] != 0 {
+		t.Fatal("the end record should be half there")
+	}
+	w.reopen()
+	data, _ := w.fs.Bytes("log/0000000000000001.log")
+	if rest := bytes.TrimRight(data[start:], "\x00"); len(rest) > 0 {
+		t.Errorf("bytes up to %d are left behind the end at %d", start+int64(len(rest)), start)
 	}
 }

@@ -162,7 +162,7 @@ func (w *twin) step(script []byte) (rest []byte, err error) {
 	case 0, 1, 2: // append
 		return rest, w.append(Batch{Entries: entriesFrom(s.last()+1, w.term(), int(arg%9)+1)})
 	case 3: // one large entry
-		data := bytes.Repeat([]byte{byte(arg), 0, 0, 1}, int(arg)*12)
+		data := bytes.Repeat([]byte{byte(arg), 0, 0x5a}, int(arg)*16)
 		return rest, w.append(Batch{Entries: []Entry{{s.last() + 1, w.term(), 1, data}}})
 	case 4: // a new leader replaces what was not committed
 		kept := max(s.hard.Commit, s.first-1, min(w.released, s.last()))

@@ -7,7 +7,7 @@
 // A log is a directory of segments, numbered without gaps. Each was filled to its final size
 // and flushed before its first use, so that a batch overwrites blocks that exist and a flush
 // has no file size to journal. The next one is prepared in the background under its final
-// name; a segment that is no longer needed becomes the next spare. The order is that of the
+// name; a segment that is no longer needed becomes a spare, full of old records as it is. The order is that of the
 // headers: names and times mean nothing (except that of two files that both claim a
 // number, the one named after it is believed).
 //
@@ -61,14 +61,14 @@
 // torn end of a write that was never acknowledged, unless something says otherwise:
 //
 //   - a whole record further on says by synced that the place was durable;
-//   - flipping a single bit makes its batch whole: disks tear writes, they do not bend them;
+//   - flipping a single bit makes its batch whole: disks lose sectors, they do not bend them;
 //   - the watermark file lies beyond it, or the caller's witness does;
 //   - the file is shorter than it was prepared to be, or is missing from the sequence.
 //
 // Then the log is damaged, and Open says in which file and where. In any other segment a record
-// that is not whole is always damage. A tail that passes is cut after its last whole batch, the
-// bytes not known to be on disk are written and flushed again (after a failed flush the kernel
-// may show bytes the disk does not hold), and only then does Open return.
+// that is not whole is always damage. A tail that passes is cut after its last whole batch, what
+// lies behind is cleared, the bytes not known to be on disk are written and flushed again (after a
+// failed flush the kernel may show bytes the disk does not hold), and only then does Open return.
 package wal
 
 import (
