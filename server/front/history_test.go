@@ -75,8 +75,8 @@ type historian struct {
 }
 
 type sentRequest struct {
-	path, data string
-	write      bool
+	path, data  string
+	write, sync bool
 }
 
 func (k *historian) run(requests int) {
@@ -88,15 +88,19 @@ func (k *historian) run(requests int) {
 		}
 	})
 	for i := range requests {
-		r := sentRequest{path: fmt.Sprintf("/%d", k.chance.IntN(k.nodes)), write: k.chance.IntN(3) == 0}
+		kind := k.chance.IntN(9)
+		r := sentRequest{path: fmt.Sprintf("/%d", k.chance.IntN(k.nodes)), write: kind < 3, sync: kind == 3}
 		if r.write {
 			r.data = fmt.Sprintf("%x/%d", k.id, i)
 		}
 		window <- r
-		if r.write {
+		switch {
+		case r.write:
 			k.send(wire.OpSetData, &wire.SetDataRequest{Path: r.path, Data: []byte(r.data), Version: -1})
-		} else {
-			k.send(wire.OpGetData, &wire.GetDataRequest{Path: r.path})
+		case r.sync:
+			k.send(wire.OpSync, &wire.SyncRequest{Path: r.path})
+		default:
+			k.send(wire.OpGetData, &wire.GetDataRequest{Path: r.path, Watch: k.chance.IntN(5) == 0})
 		}
 	}
 	close(window)
@@ -120,6 +124,9 @@ func (k *historian) receive(r sentRequest) {
 		}
 		if r.write {
 			k.writes <- written{a.Zxid, r.path, r.data}
+			return
+		}
+		if r.sync {
 			return
 		}
 		var m wire.GetDataResponse

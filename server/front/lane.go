@@ -84,8 +84,12 @@ func (l *lane) fenceOff() bool {
 
 // strict says whether a write behind s must not be in the log before s is answered. A read that leaves
 // a watch, and whatever else concerns watches, goes by the newest view there is when its turn comes:
-// then the watch is armed. Plain reads go by the view of the write before them, and a fence will do.
+// then the watch is armed. A sync goes by whatever view it is confirmed in. Plain reads go by the view
+// of the write or sync before them, and a fence will do.
 func (s *slot) strict() bool {
+	if s.op == wire.OpSync {
+		return s.phase != refused
+	}
 	if s.phase != deferred {
 		return s.phase == withheld
 	}
