@@ -110,6 +110,7 @@ type plan struct {
 	front  func(*front.Config)
 	feed   func(*feed.Config)
 	listen net.Listener // nil: loopback
+	empty  bool         // the log has no entry yet, as ZooKeeper begins; ours begins with one
 }
 
 func newHouse(t testing.TB, change func(*front.Config)) *house {
@@ -121,10 +122,14 @@ func (p plan) build(t testing.TB) *house {
 	t.Helper()
 	h := &house{log: newMemoryLog(), listen: p.listen}
 	m := state.New()
-	var out state.Outcome
-	m.Apply(1, nil, &out)
+	if p.empty {
+		h.log.index = 0
+	} else {
+		var out state.Outcome
+		m.Apply(1, nil, &out)
+	}
 	back := feed.Config{
-		Machine: m, Log: h.log, Server: 1, RecentMax: 1000, RecentFrom: 1,
+		Machine: m, Log: h.log, Server: 1, RecentMax: 1000, RecentFrom: m.Zxid(),
 		InboxBytesMax: 1 << 20, PendingBytesMax: 1 << 20,
 	}
 	if p.feed != nil {
@@ -182,7 +187,7 @@ func (h *house) run(t testing.TB) {
 	})
 }
 
-const stopTimeout = 20 * time.Second
+const stopTimeout = 10 * time.Second
 
 // until yields to the other goroutines until cond holds.
 func (h *house) until(t testing.TB, cond func() bool) {
@@ -247,7 +252,7 @@ func (h *house) dial(t testing.TB) *client {
 		if c, err = net.Dial("tcp", h.listen.Addr().String()); err != nil {
 			t.Fatal(err)
 		}
-		c.SetDeadline(time.Now().Add(20 * time.Second))
+		c.SetDeadline(time.Now().Add(stopTimeout))
 	}
 	t.Cleanup(func() { c.Close() })
 	return &client{t: t, c: c, r: bufio.NewReader(c)}
