@@ -16,7 +16,7 @@ var rooms = []string{
 	"session", "znode", "watch",
 	"server", "server/admin", "server/checkpoint", "server/feed", "server/front", "server/peer",
 	"server/reaper", "server/replica", "server/state", "server/wal",
-	"internal/arch", "internal/codec", "internal/disk", "internal/group", "internal/heap", "internal/mailbox",
+	"internal/arch", "internal/chaos", "internal/codec", "internal/disk", "internal/group", "internal/heap", "internal/mailbox",
 	"internal/sim", "internal/wire", "internal/zoocfg",
 }
 
