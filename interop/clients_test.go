@@ -52,9 +52,7 @@ func file(path, pkg string) need {
 	}
 }
 
-func jar(name string) need {
-	return file(jars+name+".jar", "lib"+strings.SplitN(name, "-", 2)[0]+"-java")
-}
+func jar(name, pkg string) need { return file(jars+name+".jar", pkg) }
 
 func command(name, pkg string) need {
 	return func() string {
