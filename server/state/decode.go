@@ -169,9 +169,9 @@ func (d *decoder) identities(r *codec.Reader) []znode.Identity {
 		return ids
 	}
 	in := codec.NewReader(raw)
-	ids := make([]znode.Identity, max(in.Count(4+4), 0))
-	for i := range ids {
-		ids[i] = znode.Identity{Scheme: in.String(), ID: in.String()}
+	var ids []znode.Identity // none is nil, said or not
+	for range in.Count(4 + 4) {
+		ids = append(ids, znode.Identity{Scheme: in.String(), ID: in.String()})
 	}
 	if in.Err() != nil || in.Len() != 0 {
 		r.Fail(ErrMalformed)
