@@ -80,6 +80,7 @@ func replies() []struct {
 
 // TestAllocs holds the hot path to the allocations listed with it.
 func TestAllocs(t *testing.T) {
+	skipRaced(t)
 	var r codec.Reader // outside, because calling through a table makes it escape
 	for _, c := range hot() {
 		got := testing.AllocsPerRun(100, func() {

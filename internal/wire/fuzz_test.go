@@ -342,6 +342,7 @@ func TestLyingCounts(t *testing.T) {
 // TestLargestLists fills a frame with the smallest elements of every kind of list: even then the
 // memory taken is a small multiple of the frame.
 func TestLargestLists(t *testing.T) {
+	skipRaced(t)
 	strings := codec.AppendCount(nil, (MaxFrame-4)/4)
 	acls := codec.AppendCount(codec.AppendString(nil, ""), (MaxFrame-12)/aclLenMin)
 	var writes, reads []byte
