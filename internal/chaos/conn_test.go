@@ -21,6 +21,9 @@ type conn struct {
 	r    *bufio.Reader
 	xid  int32 // of the last request sent
 	next int32 // of the next reply due
+
+	onEvent   func(zxid int64, e wire.WatcherEvent) // nil: none is due
+	replaying bool                                  // for whoever listens
 }
 
 func dial(addr string) (*conn, error) {
@@ -104,13 +107,15 @@ type protocolError struct{ error }
 
 // reply reads the next answer, which must be to the oldest request not yet answered. Into is its record.
 func (c *conn) reply(into wire.Record) (wire.ReplyHeader, error) {
-	var h wire.ReplyHeader
-	b, err := c.frame()
+	h, r, err := c.message()
+	for err == nil && h.Xid == wire.XidNotification && c.onEvent != nil {
+		if err = c.tell(h, r); err == nil {
+			h, r, err = c.message()
+		}
+	}
 	if err != nil {
 		return h, err
 	}
-	r := codec.NewReader(b)
-	h.Decode(&r)
 	if r.Err() != nil || h.Xid != c.next {
 		return h, protocolError{fmt.Errorf("reply to request %d, the oldest is %d (%v)", h.Xid, c.next, r.Err())}
 	}
@@ -121,6 +126,42 @@ func (c *conn) reply(into wire.Record) (wire.ReplyHeader, error) {
 		}
 	}
 	return h, nil
+}
+
+// message reads the next frame and its header.
+func (c *conn) message() (h wire.ReplyHeader, r codec.Reader, err error) {
+	b, err := c.frame()
+	if err != nil {
+		return h, r, err
+	}
+	r = codec.NewReader(b)
+	h.Decode(&r)
+	return h, r, nil
+}
+
+// tell passes an event on.
+func (c *conn) tell(h wire.ReplyHeader, r codec.Reader) error {
+	var e wire.WatcherEvent
+	if e.Decode(&r); r.Err() != nil {
+		return protocolError{fmt.Errorf("event: %w", r.Err())}
+	}
+	c.onEvent(h.Zxid, e)
+	return nil
+}
+
+// event waits for one event; no answer is due.
+func (c *conn) event() error {
+	if err := c.nc.SetDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	h, r, err := c.message()
+	if err != nil {
+		return err
+	}
+	if h.Xid != wire.XidNotification {
+		return protocolError{fmt.Errorf("reply to request %d, and none is open", h.Xid)}
+	}
+	return c.tell(h, r)
 }
 
 // call makes one request and waits for its answer; a refusal is an error.

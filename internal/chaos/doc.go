@@ -12,6 +12,7 @@
 //
 //	GROVE_CHAOS_KILLS=100   how many kills, instead of 10
 //	GROVE_CHAOS_SEED=1      the choices of an earlier run; what the processes do with them is still theirs
+//	GROVE_CHAOS_BUILD=-race how to build the server
 //
 // A run that fails prints the command that repeats it, keeps the data directory and says where.
 package chaos

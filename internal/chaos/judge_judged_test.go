@@ -142,6 +142,44 @@ func TestTheJudgeNotices(t *testing.T) {
 	}
 }
 
+// What a listener may be told twice, and what it must be told.
+func TestTheListenerNotices(t *testing.T) {
+	event := func(kind wire.EventType, name string, zxid int64, replayed bool) news {
+		return news{wire.WatcherEvent{Type: kind, State: wire.StateSyncConnected, Path: made + "/" + name}, zxid, replayed}
+	}
+	const created, deleted = wire.EventNodeCreated, wire.EventNodeDeleted
+	made1 := &op{kind: wire.OpMulti, path: made + "/1", ret: 1, zxid: 11}
+	made2 := &op{kind: wire.OpMulti, path: made + "/2", ret: 1, zxid: 12,
+		parts: []wire.MultiOp{{Op: wire.OpDelete, Path: made + "/1"}}}
+	lost := &op{kind: wire.OpMulti, path: made + "/3"}
+	ops := []*op{made1, made2, lost}
+	live := []news{event(created, "1", 11, false), event(created, "2", 12, false), event(deleted, "1", 12, false)}
+	for name, told := range map[string][]news{
+		"live":            live,
+		"replayed":        {event(created, "1", 11, true), event(deleted, "1", 12, true), event(created, "2", 12, true)},
+		"partly twice":    append(live[:3:3], event(created, "2", 12, true), event(deleted, "1", 12, true)),
+		"without the end": append(live[:1:1], event(created, "2", 12, true), event(deleted, "1", 12, true)),
+	} {
+		if wrong := (&listener{told: told}).judge(ops, 11); len(wrong) > 0 {
+			t.Errorf("%s: %v", name, wrong)
+		}
+	}
+	for name, told := range map[string][]news{
+		"nothing":           nil,
+		"a gap":             {live[0], live[2]},
+		"twice":             {live[0], live[0], live[1], live[2]},
+		"twice, seen":       append(live[:3:3], event(created, "1", 11, true)),
+		"what was not done": append(live[:3:3], event(created, "3", 13, false)),
+		"wrong kind":        {live[0], live[1], event(wire.EventNodeDataChanged, "1", 12, false)},
+		"back in time":      {live[1], live[0], live[2]},
+		"end before begin":  {event(deleted, "1", 12, true), event(created, "1", 11, true), event(created, "2", 12, true)},
+	} {
+		if len((&listener{told: told}).judge(ops, 11)) == 0 {
+			t.Errorf("%s is not noticed", name)
+		}
+	}
+}
+
 // What is wrong with a tree by itself.
 func TestTheLookNotices(t *testing.T) {
 	sane := func() *tree {

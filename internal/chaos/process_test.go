@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -40,7 +41,8 @@ func TestMain(m *testing.M) {
 // built is grove, built once.
 var built = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(scratch, "grove")
-	out, err := exec.Command("go", "build", "-o", path, "../../cmd/grove").CombinedOutput()
+	args := append([]string{"build", "-o", path}, strings.Fields(os.Getenv("GROVE_CHAOS_BUILD"))...)
+	out, err := exec.Command("go", append(args, "../../cmd/grove")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build grove: %w\n%s", err, out)
 	}
@@ -54,6 +56,8 @@ type process struct {
 	up   chan struct{} // closed when it has said that it is ready
 	down chan struct{} // closed when it has ended; then err says how
 	err  error
+
+	raced atomic.Bool // a race detector in it has spoken
 
 	addr string // where clients connect; set before up is closed
 	zxid int64  // as in the ready line
@@ -117,7 +121,9 @@ func (p *process) listen(stdout io.Reader) {
 
 func (p *process) overhear(stderr io.Reader) {
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
-		p.log.add(lines.Text())
+		if p.log.add(lines.Text()); strings.Contains(lines.Text(), "DATA RACE") {
+			p.raced.Store(true)
+		}
 		p.mu.Lock()
 		if p.watch != nil {
 			p.watch(lines.Text())

@@ -33,6 +33,7 @@ type run struct {
 
 	server  *process
 	workers []*worker
+	ears    *listener
 	tree    *tree // as last looked at
 	closed  []credentials
 	strays  []stray
@@ -185,6 +186,11 @@ func (r *run) look() {
 		wrong = append(wrong, r.judge(now)...)
 	}
 	wrong = append(wrong, r.checkStrays(now)...)
+	if r.tree == nil {
+		if err := r.ears.resume(); err != nil {
+			r.t.Fatal(err)
+		}
+	}
 	r.tree = now
 	wrong = append(wrong, r.returnAll()...)
 	for _, w := range wrong[:min(len(wrong), 10)] {
@@ -212,6 +218,7 @@ func (r *run) prepare(c *conn) {
 	for i := range workerCount {
 		r.workers = append(r.workers, &worker{run: r, number: i, versions: map[string]int32{}})
 	}
+	r.ears = &listener{run: r}
 }
 
 // judge holds what the workers did in the round to what is in the tree now.
@@ -222,6 +229,11 @@ func (r *run) judge(now *tree) []string {
 		w.ops = nil
 	}
 	wrong := judge(r.tree, now, ops, r.now())
+	seen := r.ears.seen
+	if err := r.ears.resume(); err != nil {
+		wrong = append(wrong, err.Error())
+	}
+	wrong = append(wrong, r.ears.judge(ops, seen)...)
 	r.rounds++
 	for _, o := range ops {
 		switch {
@@ -316,7 +328,7 @@ func (r *run) knock(who credentials) ([]string, error) {
 func (r *run) load(until <-chan struct{}, finish func()) {
 	r.t.Helper()
 	r.over.Store(false)
-	var wg sync.WaitGroup
+	var wg, hears sync.WaitGroup
 	failed := make(chan error, 2*workerCount)
 	for _, w := range r.workers {
 		wg.Go(func() {
@@ -325,6 +337,11 @@ func (r *run) load(until <-chan struct{}, finish func()) {
 			}
 		})
 	}
+	hears.Go(func() {
+		if err := r.ears.listen(); err != nil {
+			failed <- err
+		}
+	})
 	wg.Go(func() {
 		if err := r.leaveStrays(); err != nil {
 			failed <- err
@@ -342,6 +359,11 @@ func (r *run) load(until <-chan struct{}, finish func()) {
 	r.over.Store(true)
 	finish()
 	wg.Wait()
+	if r.server.raced.Load() {
+		r.t.Error("a data race in the server")
+	}
+	r.ears.conn.close() // if the server lives on, nothing else would end its waiting
+	hears.Wait()
 	select {
 	case err = <-failed:
 	default:

@@ -1,0 +1,140 @@
+//go:build linux
+
+package chaos
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/grovekeeper/grove/internal/wire"
+)
+
+// listener is a client with a recursive watch on what multis make. Over all kills it must be told of every
+// node made and every node deleted there, and of nothing else: what happens while it has no connection is
+// replayed when it comes back. Unmodified clients count as seen what the last reply bears, not the last
+// event, so the events behind that reply come twice.
+type listener struct {
+	run  *run
+	conn *conn
+	who  credentials
+	seen int64  // zxid of the last reply
+	told []news // since the last judgement, in order
+}
+
+// news is an event as it was told.
+type news struct {
+	wire.WatcherEvent
+	zxid     int64 // as its header bears it
+	replayed bool
+}
+
+func (n news) String() string { return fmt.Sprintf("event %d of %s at %d", n.Type, n.Path, n.zxid) }
+
+// resume connects, for the first time or again, and hears what it has missed.
+func (l *listener) resume() error {
+	c, err := dial(l.run.server.addr)
+	if err != nil {
+		return err
+	}
+	l.conn, c.replaying = c, l.who.id != 0
+	c.onEvent = func(zxid int64, e wire.WatcherEvent) { l.told = append(l.told, news{e, zxid, c.replaying}) }
+	op, m, a := wire.OpAddWatch, wire.Record(&wire.AddWatchRequest{Path: made, Mode: wire.ModePersistentRecursive}), wire.Record(&wire.ErrorResponse{})
+	if l.who.id != 0 {
+		again := &wire.SetWatches2Request{PersistentRecursive: []string{made}}
+		again.RelativeZxid = l.seen
+		op, m, a = wire.OpSetWatches2, again, nil
+	}
+	if l.who, err = c.hello(l.who, longTimeout, l.seen); err != nil {
+		return fmt.Errorf("listener: %w", err)
+	}
+	if _, err := c.call(op, m, a); err != nil {
+		return fmt.Errorf("listener: %v: %w", op, err)
+	}
+	err = l.catchUp()
+	c.replaying = false
+	return err
+}
+
+// catchUp asks something, so that every event up to now comes before the answer.
+func (l *listener) catchUp() error {
+	h, err := l.conn.call(wire.OpExists, &wire.ExistsRequest{Path: "/"}, &wire.ExistsResponse{})
+	if err != nil {
+		return fmt.Errorf("listener: %w", err)
+	}
+	l.seen = h.Zxid
+	return nil
+}
+
+// listen hears events until the connection is lost, or the round ends and the server lives on.
+func (l *listener) listen() error {
+	for !l.run.over.Load() {
+		for range 20 {
+			if err := l.conn.event(); err != nil {
+				return l.excuse(err)
+			}
+		}
+		if err := l.catchUp(); err != nil {
+			return l.excuse(err)
+		}
+	}
+	return nil
+}
+
+func (l *listener) excuse(err error) error {
+	wrong := protocolError{}
+	if (l.run.over.Load() || l.run.mortal.Load()) && !errors.As(err, &wrong) {
+		return nil
+	}
+	return fmt.Errorf("listener: %w", err)
+}
+
+// judge holds what was told to what was done. seen is what the listener presented when it came back last.
+func (l *listener) judge(ops []*op, seen int64) (wrong []string) {
+	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	due := map[wire.WatcherEvent]*op{}
+	for _, o := range ops {
+		if o.kind != wire.OpMulti || !o.held() && o.fate != done {
+			continue
+		}
+		due[wire.WatcherEvent{Type: wire.EventNodeCreated, State: wire.StateSyncConnected, Path: o.path}] = o
+		for _, p := range o.parts {
+			if p.Op == wire.OpDelete {
+				due[wire.WatcherEvent{Type: wire.EventNodeDeleted, State: wire.StateSyncConnected, Path: p.Path}] = o
+			}
+		}
+	}
+	heard := map[wire.WatcherEvent]news{}
+	last := int64(0)
+	for _, n := range l.told {
+		before, twice := heard[n.WatcherEvent]
+		switch {
+		case due[n.WatcherEvent] == nil:
+			complain("%v, which did not happen", n)
+		case twice && (!n.replayed || before.replayed || before.zxid <= seen):
+			complain("%v twice: %v and %v, seen was %d", n, before, n, seen)
+		case !n.replayed && n.zxid < last:
+			complain("%v after one of %d", n, last)
+		case n.Type == wire.EventNodeDeleted && l.createdAfter(n, heard, due):
+			complain("%v before its creation", n)
+		}
+		if !n.replayed {
+			last = n.zxid
+		}
+		heard[n.WatcherEvent] = n
+	}
+	for e, o := range due {
+		if _, ok := heard[e]; !ok {
+			complain("event %d of %s was never told, seen was %d: %v", e.Type, e.Path, seen, o)
+		}
+	}
+	l.told = nil
+	return wrong
+}
+
+// createdAfter tells whether a deletion was told and the creation that was due before it has not been.
+func (l *listener) createdAfter(n news, heard map[wire.WatcherEvent]news, due map[wire.WatcherEvent]*op) bool {
+	created := n.WatcherEvent
+	created.Type = wire.EventNodeCreated
+	_, ok := heard[created]
+	return due[created] != nil && !ok
+}
