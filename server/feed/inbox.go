@@ -69,23 +69,13 @@ func (in *Inbox) Waiting() bool { return in.waiting.Load() != 0 }
 // TakeDone removes the completions. The storage of the argument becomes the inbox's next buffer. more
 // is false when the connection must close after what it was given has been sent.
 func (in *Inbox) TakeDone(done []Completion) (_ []Completion, more bool) {
-	done = reuse(done)
+	clear(done)
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.done, done = done, in.done
+	in.done, done = done[:0], in.done
 	in.weight -= len(done) * completionWeight
 	in.waiting.Add(int32(-len(done)))
 	return done, !in.ended
-}
-
-// reuse empties a buffer, or lets go of it if a burst has made it large.
-func reuse[T any](b []T) []T {
-	const kept = 256
-	if cap(b) > kept {
-		return nil
-	}
-	clear(b)
-	return b[:0]
 }
 
 // TakeEvents removes the events up to and including zxid and appends them to into. Events of later
@@ -102,6 +92,21 @@ func (in *Inbox) TakeEvents(zxid znode.Zxid, into []watch.Event) []watch.Event {
 	in.events = append(in.events[:0], in.events[n:]...)
 	in.waiting.Add(int32(-n))
 	return into
+}
+
+// Trim lets go of room that nothing is in: what a burst needed must not be held while a connection idles.
+func (in *Inbox) Trim() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.events, in.done = Room(in.events, 64), Room(in.done, 16)
+}
+
+// Room returns b, or nil if there is nothing in it but room for more than a few.
+func Room[T any](b []T, few int) []T {
+	if len(b) == 0 && cap(b) > few {
+		return nil
+	}
+	return b
 }
 
 // Ended reports whether the connection must close.

@@ -20,10 +20,6 @@ import (
 // of a batch: reads of large nodes must not pile up in memory.
 const outBytesHigh = 256 << 10
 
-// outBytesKept is how large an output buffer may be that is kept though it is hardly used: what a
-// connection needed once must not be held for as long as it idles.
-const outBytesKept = 8 << 10
-
 // conn is one client connection. Two goroutines serve it. The reader decodes what arrives and, while
 // nothing of the connection waits for the log, answers reads at once. The responder is woken by the
 // inbox and answers what the log has decided. Both work under mu, on the lane; whoever has output
@@ -174,6 +170,9 @@ func (c *conn) batch() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.clock()
+	if c.in.calm {
+		c.trim()
+	}
 	for !c.ending {
 		frame, err := c.in.next()
 		if err != nil {
@@ -196,6 +195,15 @@ func (c *conn) batch() error {
 		return errEnding
 	}
 	return nil
+}
+
+// trim lets go of the room that the connection needed when it was busy.
+func (c *conn) trim() {
+	c.lane.trim()
+	c.inbox.Trim()
+	c.done = feed.Room(c.done, 16)
+	c.out, c.spare = feed.Room(c.out, 8<<10), feed.Room(c.spare[:0], 8<<10)
+	c.submit, c.idle = feed.Room(c.submit, 32), feed.Room(c.idle[:0], 32)
 }
 
 // leaveOrder answers what was admitted before the request that ends the connection.
@@ -242,9 +250,7 @@ func (c *conn) send() error {
 		err := c.feed.Submit(c.inbox, batch) // waits while too much is on its way through the log
 		clear(batch)
 		c.mu.Lock()
-		if c.idle, c.submitting = batch[:0], false; cap(batch) > laneKept {
-			c.idle = nil
-		}
+		c.idle, c.submitting = batch[:0], false
 		if err != nil {
 			c.ending = true
 			c.turn.Broadcast()
@@ -270,7 +276,7 @@ func (c *conn) flush() error {
 		c.mu.Lock()
 		c.tally.bytesOut += int64(len(b))
 		c.spare = b
-		if cap(b) > outBytesKept && (cap(b) > outBytesHigh || len(b) < cap(b)/4) {
+		if cap(b) > outBytesHigh {
 			c.spare = nil
 		}
 		c.turn.Broadcast()
@@ -338,6 +344,7 @@ func (c *conn) answerInbox() bool {
 		c.settle(&c.done[i])
 	}
 	clear(c.done) // they hold views, and an idle connection must not
+	c.done = c.done[:0]
 	c.advance()
 	if c.lane.empty() {
 		c.catchUp() // else what the log has decided of this session may be older news, and comes first

@@ -11,7 +11,8 @@ import (
 const (
 	readBytesMin  = 1 << 10
 	readBytesBusy = 64 << 10
-	readsSmall    = 16 // after so many small reads the connection is not busy any more
+	readsSmall    = 16 // so many in a row show that the connection is not busy
+	readBytesFew  = 256
 )
 
 // frames cuts the stream of a connection into frames. Bound: twice the longest frame.
@@ -20,7 +21,8 @@ type frames struct {
 	head, tail int // of what has been read and not yet consumed
 	limit      int
 	full       bool // the last read filled the buffer: there is more where that came from
-	small      int  // how many reads in a row needed little of it
+	small      int  // how many reads in a row were small
+	calm       bool // enough of them: the connection is not busy, and needs no large buffers
 }
 
 func newFrames(limit int) frames { return frames{buf: make([]byte, readBytesMin), limit: limit} }
@@ -31,8 +33,10 @@ func (f *frames) fill(r io.Reader) error {
 	n, err := r.Read(f.buf[f.tail:])
 	f.tail += n
 	f.full = f.tail == len(f.buf)
-	if f.small++; f.tail > len(f.buf)/8 {
+	if f.small++; n > readBytesFew {
 		f.small = 0
+	} else if f.small == readsSmall {
+		f.small, f.calm = 0, true
 	}
 	if n > 0 {
 		return nil
@@ -47,7 +51,7 @@ func (f *frames) makeRoom() {
 	held := f.tail - f.head
 	size := len(f.buf)
 	switch {
-	case held == 0 && (size > readBytesBusy || f.small >= readsSmall):
+	case held == 0 && (size > readBytesBusy || f.calm):
 		size = readBytesMin // a long frame, or a busy time, has been and gone
 	case f.full && (held == size || size < readBytesBusy):
 		size *= 2
@@ -55,13 +59,12 @@ func (f *frames) makeRoom() {
 	if size != len(f.buf) {
 		grown := make([]byte, size)
 		copy(grown, f.buf[f.head:f.tail])
-		f.small = 0
 		f.buf, f.head, f.tail = grown, 0, held
 	} else if f.head > 0 {
 		copy(f.buf, f.buf[f.head:f.tail])
 		f.head, f.tail = 0, held
 	}
-	f.full = false
+	f.full, f.calm = false, false
 }
 
 // next cuts off the next whole frame, nil if none has arrived. It aliases the buffer.

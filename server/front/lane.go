@@ -149,10 +149,11 @@ func (l *lane) leave() {
 	l.count(s, -1)
 	*s = slot{}
 	l.head++
-	if l.empty() && len(l.slots) > laneKept {
+}
+
+// trim lets go of the room for requests if there are none.
+func (l *lane) trim() {
+	if l.empty() && len(l.slots) > 32 {
 		l.slots = nil
 	}
 }
-
-// laneKept is for how many requests an empty lane keeps room.
-const laneKept = 128

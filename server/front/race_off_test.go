@@ -1,0 +1,6 @@
+//go:build !race
+
+package front_test
+
+// raceOn says that memory is not what it is otherwise.
+const raceOn = false
