@@ -161,7 +161,7 @@ func testCuts(t *testing.T, w *world) {
 		return list
 	}
 	zeros := func(b []byte, at int64) []byte { clear(b[at:]); return b }
-	r := chance(t)
+	seed := chance(t).Uint64()
 
 	t.Run("file", func(t *testing.T) {
 		trials := cuts("file ends", step, false, func(b []byte, at int64) []byte { return b[:at] })
@@ -177,7 +177,8 @@ func testCuts(t *testing.T, w *world) {
 	})
 	t.Run("garbage", func(t *testing.T) {
 		trials := cuts("garbage", 3*step, true, func(b []byte, at int64) []byte {
-			fill(r, b[at:w.end+100])
+			// Trials run side by side: each has a chance of its own.
+			fill(rand.New(rand.NewPCG(seed, uint64(at))), b[at:w.end+100])
 			return b
 		})
 		tryAll(t, w, w.stale(), trials)

@@ -18,15 +18,14 @@ type twin struct {
 }
 
 type twinNode struct {
-	kind      Kind
-	owner     int64
-	ttl       int64
-	data      string
-	null      bool
-	perms     int32
-	stat      Stat // without Cversion, NumChildren, DataLength, EphemeralOwner
-	created   int32
-	invisible int32 // children that were built in
+	kind    Kind
+	owner   int64
+	ttl     int64
+	data    string
+	null    bool
+	perms   int32
+	stat    Stat // without Cversion, NumChildren, DataLength, EphemeralOwner
+	created int32
 }
 
 func newTwin() *twin {
@@ -92,7 +91,7 @@ func twinValid(path string) bool {
 		return false
 	}
 	for _, part := range strings.Split(path[1:], "/") {
-		if part == "" || part == "." || part == ".." || strings.ContainsAny(part, "\x00\x1f\u0085\ue000\U0001F600\xff") {
+		if part == "" || part == "." || part == ".." || strings.ContainsAny(part, "\x00\x1f\u0085\ue000\U0001F600\ufffd") {
 			return false
 		}
 	}

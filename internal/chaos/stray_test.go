@@ -30,11 +30,12 @@ func (r *run) leaveStrays() error {
 			err = r.leaveStray(c)
 			c.close()
 		}
-		if err != nil && !r.over.Load() && !r.mortal.Load() {
+		switch {
+		case err == nil:
+		case r.over.Load() || r.mortal.Load():
+			return nil // the server may be dead, or about to be
+		default:
 			return fmt.Errorf("stray session: %w", err)
-		}
-		if err != nil {
-			return nil
 		}
 	}
 	return nil

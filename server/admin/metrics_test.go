@@ -36,7 +36,7 @@ func TestEachScrapeReadsTheSourceAnew(t *testing.T) {
 	handler := Handler(source)
 	for _, want := range []string{"\nznode_count 8\n", "\nznode_count 9\n"} {
 		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		if body := w.Body.String(); !strings.Contains(body, want) {
 			t.Errorf("no %q in the scrape", want)
 		}

@@ -174,7 +174,7 @@ func (s *Store) transact(db *bbolt.DB, f func(*bbolt.Tx) error) (err error) {
 // the transaction then. Its other errors are not so harmless, and among them is a failed flush,
 // which is a bare number: nobody knows what of it is on disk.
 func full(err error) bool {
-	if _, bare := err.(unix.Errno); bare {
+	if _, bare := err.(unix.Errno); bare { //nolint:errorlint // bare is the point: bbolt wraps none of what it has undone
 		return false
 	}
 	return noSpace(err) || strings.HasPrefix(err.Error(), "file resize error")

@@ -1,6 +1,8 @@
 package front
 
 import (
+	"errors"
+
 	"github.com/grovekeeper/grove/internal/wire"
 	"github.com/grovekeeper/grove/server/state"
 	"github.com/grovekeeper/grove/session"
@@ -45,7 +47,7 @@ func (c *conn) answerResult(s *slot, r *state.Result) {
 	case s.op == wire.OpCreateSession:
 		c.welcome(r)
 		return
-	case r.Err == session.ErrMoved || r.Err == session.ErrExpired:
+	case errors.Is(r.Err, session.ErrMoved) || errors.Is(r.Err, session.ErrExpired):
 		c.ending = true
 		return
 	case s.op == wire.OpCloseSession:

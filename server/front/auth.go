@@ -18,7 +18,7 @@ func (c *conn) admitAuth(s slot, r *codec.Reader) error {
 	m.Decode(r)
 	if r.Err() != nil {
 		c.admitRefusal(s, wire.CodeMarshallingError)
-		return nil
+		return nil //nolint:nilerr // the client is told, and the connection goes on
 	}
 	ids, ok := c.identify(m.Scheme, m.Auth)
 	if !ok {

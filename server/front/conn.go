@@ -64,8 +64,6 @@ type conn struct {
 
 var epochStart = time.Now() // monotonic zero of tallies
 
-func monotonic() int64 { return int64(time.Since(epochStart)) }
-
 func newConn(f *Front, nc net.Conn) *conn {
 	c := &conn{front: f, feed: f.cfg.Feed, nc: nc, gone: make(chan struct{}), in: newFrames(f.cfg.FrameBytesMax)}
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {

@@ -32,7 +32,6 @@ type memoryLog struct {
 	done  uint64 // of the last entry applied
 	held  bool
 	wake  sync.Cond
-	reads []func(uint64, error)
 	end   bool
 }
 

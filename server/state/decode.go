@@ -1,6 +1,8 @@
 package state
 
 import (
+	"errors"
+
 	"encoding/binary"
 	"slices"
 
@@ -94,7 +96,7 @@ func (d *decoder) decode(b []byte, into *Command) error {
 // verdict maps what went wrong while reading to what a machine says of it.
 func verdict(r *codec.Reader) error {
 	switch {
-	case r.Err() == ErrNewer:
+	case errors.Is(r.Err(), ErrNewer):
 		return ErrNewer
 	case r.Err() != nil, r.Len() != 0:
 		return ErrMalformed
