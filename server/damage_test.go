@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/grovekeeper/grove/server/checkpoint"
@@ -15,7 +16,7 @@ import (
 
 // The claim: whatever bytes of a data directory are wrong, a server either comes up with exactly what
 // was acknowledged or refuses, naming the file and the place; Check says the same without touching
-// anything. GROVE_DAMAGE=full tries every bit; without it a sample is tried.
+// anything. GROVE_DAMAGE=full tries every bit, GROVE_DAMAGE=5000 so many of each part; without, it is 250.
 func TestDamage(t *testing.T) {
 	w := buildWorld(t, 0)
 	t.Logf("%d entries, checkpoint at %d, %d bytes of log, %d bytes of checkpoint",
@@ -76,6 +77,9 @@ func sample(n int) int {
 	if full() {
 		return n
 	}
+	if many, err := strconv.Atoi(os.Getenv("GROVE_DAMAGE")); err == nil {
+		return min(n, many)
+	}
 	return min(n, 250/thrift())
 }
 
@@ -101,7 +105,7 @@ func testLogBits(t *testing.T, w *world) {
 		t.Run(one.name, func(t *testing.T) {
 			count := sample(8 * (one.to - one.from))
 			if !one.refused {
-				count = min(count, 1000)
+				count = min(count, 5000)
 			}
 			var trials []trial
 			for _, bit := range r.Perm(8 * (one.to - one.from))[:count] {
@@ -161,7 +165,7 @@ func testCuts(t *testing.T, w *world) {
 		return list
 	}
 	zeros := func(b []byte, at int64) []byte { clear(b[at:]); return b }
-	seed := chance(t).Uint64()
+	r := chance(t)
 
 	t.Run("file", func(t *testing.T) {
 		trials := cuts("file ends", step, false, func(b []byte, at int64) []byte { return b[:at] })
@@ -177,8 +181,7 @@ func testCuts(t *testing.T, w *world) {
 	})
 	t.Run("garbage", func(t *testing.T) {
 		trials := cuts("garbage", 3*step, true, func(b []byte, at int64) []byte {
-			// Trials run side by side: each has a chance of its own.
-			fill(rand.New(rand.NewPCG(seed, uint64(at))), b[at:w.end+100])
+			fill(r, b[at:w.end+100])
 			return b
 		})
 		tryAll(t, w, w.stale(), trials)
