@@ -71,6 +71,13 @@ func (l *memoryLog) set(held bool) {
 	l.wake.Signal()
 }
 
+// waiting returns how many commands are not applied.
+func (l *memoryLog) waiting() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue)
+}
+
 func (l *memoryLog) run() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -65,8 +65,11 @@ func (l *line) path() string {
 	return l.word(1)
 }
 
-// data is the second argument: null, empty, or the text.
+// data is the second argument: null, empty, or the text; with= takes what has an equals sign.
 func (l *line) data() []byte {
+	if text, ok := l.attrs["with"]; ok {
+		return []byte(text)
+	}
 	switch text := l.word(2); text {
 	case "null", "":
 		return nil

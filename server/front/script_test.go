@@ -110,6 +110,7 @@ func (s *stage) perform(script string) string {
 // play carries one line out and returns what it prints:
 //
 //	hold, release          stop and resume the applying; release first waits until all that was sent has arrived
+//	logged n               wait until the log, being held, has n commands
 //	k open [timeout=ms] [seen=zxid] [old]     a new client k opens a session; an old one sends no readOnly byte
 //	k attach j [wrong]     a new client k attaches to the session of j; wrong: with another password
 //	k > request            send, and do not wait; k >! request: what nobody will read
@@ -127,6 +128,11 @@ func (s *stage) play(text string) string {
 	case text == "release":
 		s.arrived()
 		s.house.log.release()
+		return ""
+	case words[0] == "logged":
+		var n int
+		fmt.Sscan(words[1], &n)
+		s.house.until(s.t, func() bool { return s.house.log.waiting() == n })
 		return ""
 	case words[1] == "open" || words[1] == "attach":
 		return s.enter(words)
