@@ -309,3 +309,36 @@ func (h *house) refused(t *testing.T) {
 		t.Fatalf("not refused: %v", err)
 	}
 }
+
+// A password that is not the session's is refused before it costs an entry in the log, and whoever holds
+// the session does not notice.
+func TestWrongPasswords(t *testing.T) {
+	h := newHouse(t, nil)
+	k, other := h.open(t), h.open(t)
+	before := h.feed.View().Zxid
+	for name, m := range map[string]wire.ConnectRequest{
+		"none":         {SessionID: k.id},
+		"empty":        {SessionID: k.id, Password: []byte{}},
+		"zeros":        {SessionID: k.id, Password: make([]byte, 16)},
+		"another's":    {SessionID: k.id, Password: other.pass},
+		"cut":          {SessionID: k.id, Password: k.pass[:15]},
+		"and more":     {SessionID: k.id, Password: append(append([]byte(nil), k.pass...), 0)},
+		"of nobody":    {SessionID: 77, Password: k.pass},
+		"of a number":  {SessionID: -1, Password: k.pass},
+		"the smallest": {SessionID: -1 << 63, Password: k.pass},
+	} {
+		m.TimeoutMs = 10000
+		d := h.dial(t)
+		if a := d.hello(m); a.SessionID != 0 || a.TimeoutMs != 0 || len(a.Password) != 16 {
+			t.Errorf("%s: %+v", name, a)
+		}
+		d.closed()
+	}
+	if now := h.feed.View().Zxid; now != before {
+		t.Errorf("the log has %d entries of it", now-before)
+	}
+	k.send(wire.OpPing, nil)
+	if a := k.reply(); a.Err != wire.CodeOK {
+		t.Error(a.Err)
+	}
+}
