@@ -30,7 +30,7 @@ func (h *house) crowd(t testing.TB, n int) []net.Conn {
 		}
 		all[i] = c
 	}
-	h.until(t, func() bool { return len(h.front.Connections()) == n })
+	h.until(t, func() bool { load, _ := h.front.Figures(); return load.Accepted == int64(n) })
 	return all
 }
 
