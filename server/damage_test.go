@@ -180,8 +180,10 @@ func testCuts(t *testing.T, w *world) {
 		w.wantTails(t, trials, tryAll(t, w, w.stale(), trials))
 	})
 	t.Run("garbage", func(t *testing.T) {
+		noise := make([]byte, w.end+100) // drawn once: trials are tried side by side
+		fill(r, noise)
 		trials := cuts("garbage", 3*step, true, func(b []byte, at int64) []byte {
-			fill(r, b[at:w.end+100])
+			copy(b[at:], noise[at:])
 			return b
 		})
 		tryAll(t, w, w.stale(), trials)
