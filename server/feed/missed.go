@@ -82,7 +82,8 @@ func (m *Missed) derive(tell func(watch.Event) bool) bool {
 	for _, p := range m.asked.Persistent {
 		n := m.view.Nodes.Get(p)
 		if n == nil {
-			if !m.absent(p, tell) {
+			_, again := slices.BinarySearchFunc(m.asked.Top, p, byComponents) // that one tells of it
+			if !again && !m.absent(p, tell) {
 				return false
 			}
 			continue

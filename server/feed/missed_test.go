@@ -99,11 +99,15 @@ func TestMissedBeyondTheRing(t *testing.T) {
 			announced := map[string]bool{}
 			lists := map[string]bool{}
 			last := znode.Zxid(0)
+			gone := map[string]bool{}
 			for _, ev := range c.missed(d.join(), before.Zxid) {
 				if ev.Type == watch.ChildrenChanged {
 					lists[ev.Path] = true
 				} else {
-					announced[ev.Path] = true
+					if gone[ev.Path] && ev.Type != watch.Created {
+						t.Fatalf("seed %d, %v: %s, which is gone", seed, c, told(ev))
+					}
+					announced[ev.Path], gone[ev.Path] = true, ev.Type == watch.Deleted
 				}
 				if ev.Zxid != feed.NoZxid && ev.Zxid < last {
 					t.Fatalf("seed %d, %v: %v after %d", seed, c, told(ev), last)
