@@ -198,6 +198,7 @@ func (s *Server) wire(machine *state.Machine, recent checkpoint.Recent, meta che
 		return err
 	}
 	s.replica, log.Replica = r, r
+	s.feed.Lead(member, r.Status().Term)
 	var policy state.Policy
 	if s.cfg.SkipACL {
 		policy |= state.SkipACL
@@ -246,6 +247,25 @@ func (v verdicts) Propose(c *state.Command) error {
 
 // lateLog stands for the replica while the feed that it will apply to is being made.
 type lateLog struct{ *replica.Replica }
+
+// Propose gives commands to this server's replica, which is the only one to lead.
+func (l lateLog) Propose(_, _ uint64, commands [][]byte) error { return l.Replica.Propose(commands) }
+
+// pumpEvery is how often what the log has refused is offered again, if nothing else moves.
+const pumpEvery = 100 * time.Millisecond
+
+func (s *Server) pump(ctx context.Context) error {
+	ticker := time.NewTicker(pumpEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			s.feed.Pump()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
 
 func (s *Server) listen() error {
 	for _, addr := range s.cfg.ClientAddrs {
@@ -300,6 +320,7 @@ func (s *Server) run(ctx context.Context) error {
 	back, backCtx := group.New(context.WithoutCancel(ctx))
 	back.Go("replica", func() error { return s.replica.Run(backCtx) })
 	back.Go("checkpointer", func() error { return s.checkpoints(backCtx) })
+	back.Go("pump", func() error { return s.pump(backCtx) })
 
 	face, faceCtx := group.New(ctx)
 	stop := context.AfterFunc(backCtx, face.Stop)

@@ -1,7 +1,7 @@
 // Package feed is where applied state meets readers. It applies what is committed, fires the watches,
 // swaps the view and completes the requests, in that order, so that whoever can see zxid Z already
-// holds every event up to Z. It numbers the commands this server originates and knows which
-// connection waits for each. It never speaks the wire protocol and never touches a socket or a file.
+// holds every event up to Z. It numbers the commands this server originates, sends them to whoever
+// leads until they are applied, and knows which connection waits for each. It never speaks the wire protocol and never touches a socket or a file.
 //
 //	committed entries ─► Apply: machine ─► fire ─► swap ─► complete ─► inboxes ─► connections
 //	                            └── applier goroutine ──┘  └ fire and swap under one lock ┘
@@ -20,9 +20,10 @@ import (
 
 // Log is the replicated log as the feed needs it.
 type Log interface {
-	// Propose hands commands over without waiting: they are appended in the order of the calls, and
-	// their outcome arrives through Apply, or never, if the server stops. The log keeps the slice.
-	Propose(commands [][]byte) error
+	// Propose sends commands to who leads, without waiting: they are appended in the order of the calls,
+	// unless that server ceases to lead in the term, or what carries them breaks. Their outcome arrives
+	// through Apply, or never. An error says that none was taken, for now. The log keeps the slice.
+	Propose(leader, term uint64, commands [][]byte) error
 	// ReadIndex reports, once a quorum has confirmed it, an index at or above everything that was
 	// acknowledged before the call. done must not block. If it returns an error, done is not called.
 	ReadIndex(done func(index uint64, err error)) error
@@ -176,7 +177,7 @@ func (f *Feed) fenced(command []byte, boot uint64) bool {
 func (f *Feed) publish() {
 	a := &f.apply
 	v := a.machine.View()
-	owners := f.ledger.take(a.own)
+	owners := f.ledger.take(a.own, f.cfg.Log)
 
 	f.mu.Lock()
 	for i := range a.changes {

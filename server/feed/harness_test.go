@@ -23,7 +23,7 @@ type paper struct {
 	reads   []func(uint64, error)
 }
 
-func (p *paper) Propose(commands [][]byte) error {
+func (p *paper) Propose(_, _ uint64, commands [][]byte) error {
 	if p.refuse != nil {
 		return p.refuse
 	}
@@ -60,6 +60,7 @@ func newDesk(t testing.TB, change func(*feed.Config)) *desk {
 	}
 	d.Feed = feed.New(cfg)
 	d.Begin(1)
+	d.Lead(1, 1)
 	return d
 }
 

@@ -10,29 +10,38 @@ import (
 // ErrStopped refuses a submission to a server that is closing.
 var ErrStopped = errors.New("server is stopping")
 
-// ledger numbers the commands of this server and remembers, in the order of the numbers, who waits
-// for each. The machine applies an origin's commands in the order of their numbers and each once, so
-// the oldest entry is always the next to complete. Bound: bytes; beyond it submitters wait, which
-// stops them from reading their sockets.
+// ledger numbers the commands of this server, keeps them until they are applied, and remembers who
+// waits for each. The machine applies an origin's commands in the order of their numbers and each
+// once, so the oldest entry is always the next to complete, and to send one twice does no harm.
+//
+//	applied ──► head ── sent to who leads ──► sent ── not yet ──► end of the queue
+//
+// With a change of leader, or a connection to it lost, sent goes back to head: what was sent may be
+// in the log, or nowhere. Bound: bytes; beyond it submitters wait, which stops them from reading
+// their sockets.
 type ledger struct {
-	mu      sync.Mutex
-	space   sync.Cond // bytes were freed, or the ledger was stopped
+	mu      sync.Mutex // held for an append, and while the log takes or refuses a load; never waited under
+	space   sync.Cond  // bytes were freed, or the ledger was stopped
 	seq     uint64
-	queue   []owner // waiting, oldest at head
+	queue   []owner // oldest at head
 	head    int
+	sent    int // those before it have been sent to who leads; never below head
 	fences  int // how many of them are fenced
 	bytes   int
 	bound   int
 	stopped bool
 	taken   []owner // the applier's copy of what it took last
+
+	leader, term uint64 // who leads; 0: nobody
+	refused      bool   // the log is full: submitters do not ask again, see send
 }
 
-// owner says who waits for a command: nobody, if in is nil.
+// owner is a command under way and who waits for it: nobody, if in is nil.
 type owner struct {
-	in     *Inbox
-	ticket uint64
-	bytes  int
-	fenced bool
+	in      *Inbox
+	ticket  uint64
+	command []byte // the log's as well: not written to once it is sent
+	fenced  bool
 }
 
 // Submission is one command of a connection, encoded, its origin filled in but for the sequence.
@@ -44,14 +53,21 @@ type Submission struct {
 	Fence bool
 }
 
+// A load is what the log is handed at once: it takes all of it or nothing, so one must fit where
+// others are waiting too.
+const (
+	loadCommands = 4096
+	loadBytes    = 1 << 20
+)
+
 func (l *ledger) init(bound int) {
 	l.bound = bound
 	l.space.L = &l.mu
 }
 
-// Submit numbers the commands, in order, and proposes them. Each is completed through in, under its
-// ticket, unless the server stops first. in may be nil: then nobody is told. It blocks while too
-// much is under way.
+// Submit numbers the commands, in order, and sends them to who leads, now or when somebody does. Each
+// is completed through in, under its ticket, unless the server stops first. in may be nil: then nobody
+// is told. It blocks while too much is under way. The commands are the feed's from here on.
 func (f *Feed) Submit(in *Inbox, commands []Submission) error {
 	l := &f.ledger
 	size := 0
@@ -66,24 +82,83 @@ func (f *Feed) Submit(in *Inbox, commands []Submission) error {
 	if l.stopped {
 		return ErrStopped
 	}
-	// Stamping and proposing under one lock keeps the order of the numbers the order of the log.
-	batch := make([][]byte, 0, len(commands)) // the log keeps it
+	// Numbering and queueing under one lock makes the order of the numbers that of sending.
 	for i := range commands {
-		state.PatchSeq(commands[i].Command, l.seq+uint64(i)+1)
-		batch = append(batch, commands[i].Command)
-	}
-	if err := f.cfg.Log.Propose(batch); err != nil {
-		return err
-	}
-	l.seq += uint64(len(commands))
-	for i := range commands {
-		l.queue = append(l.queue, owner{in, commands[i].Ticket, len(commands[i].Command), commands[i].Fence})
-		if commands[i].Fence {
+		c := &commands[i]
+		l.seq++
+		state.PatchSeq(c.Command, l.seq)
+		l.queue = append(l.queue, owner{in, c.Ticket, c.Command, c.Fence})
+		if c.Fence {
 			l.fences++
 		}
 	}
 	l.bytes += size
+	if !l.refused {
+		l.send(f.cfg.Log)
+	}
 	return nil
+}
+
+// Lead says who leads, and in which term: everything that is not applied is sent there, in order. A
+// leader of 0 is nobody; what is submitted waits. The raft goroutine calls it; it does not block.
+func (f *Feed) Lead(leader, term uint64) {
+	l := &f.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.leader == leader && l.term == term {
+		return
+	}
+	l.leader, l.term, l.sent = leader, term, l.head
+	l.send(f.cfg.Log)
+}
+
+// Resend says that what was sent may be lost, because the connection to who leads was: it is sent
+// again, from the oldest that is not applied.
+func (f *Feed) Resend() {
+	l := &f.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent = l.head
+	l.send(f.cfg.Log)
+}
+
+// Pump sends what the log has refused. It goes on as commands are applied, too; but if nothing of
+// this server's is under way, nothing else would ever send it, so the server calls Pump every tick.
+func (f *Feed) Pump() {
+	l := &f.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.send(f.cfg.Log)
+}
+
+// send hands over what has not been sent, in order, until the log refuses. From then on it is not asked
+// for each submission, which would cost every one a load, but when time or the log has moved on: by
+// take, Lead, Resend and Pump. The caller holds mu.
+func (l *ledger) send(log Log) {
+	l.refused = false
+	for l.leader != 0 && l.sent < len(l.queue) && !l.refused {
+		load := l.load()
+		if log.Propose(l.leader, l.term, load) != nil {
+			l.refused = true
+		} else {
+			l.sent += len(load)
+		}
+	}
+}
+
+// load returns the next commands to be sent, at least one. The log keeps the slice.
+func (l *ledger) load() [][]byte {
+	left := l.queue[l.sent:min(len(l.queue), l.sent+loadCommands)]
+	n, size := 0, 0
+	for n < len(left) && (n == 0 || size+len(left[n].command) <= loadBytes) {
+		size += len(left[n].command)
+		n++
+	}
+	load := make([][]byte, n)
+	for i := range load {
+		load[i] = left[i].command
+	}
+	return load
 }
 
 // Origin returns what a command of this server carries, but for its sequence.
@@ -102,21 +177,19 @@ func (l *ledger) fenced(seq uint64) bool {
 	return l.queue[len(l.queue)-1-int(l.seq-seq)].fenced
 }
 
-// take removes the n oldest entries. The result holds until the next call.
-func (l *ledger) take(n int) []owner {
+// take removes the n oldest entries, and sends what has been waiting for room. The result holds until
+// the next call.
+func (l *ledger) take(n int, log Log) []owner {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	clear(l.taken)
 	l.taken = append(l.taken[:0], l.queue[l.head:l.head+n]...)
 	clear(l.queue[l.head : l.head+n])
 	l.head += n
-	if l.head == len(l.queue) {
-		l.queue, l.head = l.queue[:0], 0
-	} else if l.head > 4096 && l.head > len(l.queue)/2 {
-		l.queue, l.head = append(l.queue[:0], l.queue[l.head:]...), 0
-	}
+	l.sent = max(l.sent, l.head) // a leader of the past may have logged what this one was not sent
+	l.compact()
 	for i := range l.taken {
-		l.bytes -= l.taken[i].bytes
+		l.bytes -= len(l.taken[i].command)
 		if l.taken[i].fenced {
 			l.fences--
 		}
@@ -124,7 +197,22 @@ func (l *ledger) take(n int) []owner {
 	if n > 0 {
 		l.space.Broadcast()
 	}
+	if l.sent < len(l.queue) {
+		l.send(log)
+	}
 	return l.taken
+}
+
+// compact lets go of the room before head.
+func (l *ledger) compact() {
+	switch {
+	case l.head == len(l.queue):
+		l.queue, l.head, l.sent = l.queue[:0], 0, 0
+	case l.head > 4096 && l.head > len(l.queue)/2:
+		n := copy(l.queue, l.queue[l.head:])
+		clear(l.queue[n:])
+		l.queue, l.sent, l.head = l.queue[:n], l.sent-l.head, 0
+	}
 }
 
 func (l *ledger) stop() {

@@ -41,7 +41,7 @@ func newMemoryLog() *memoryLog {
 	return l
 }
 
-func (l *memoryLog) Propose(commands [][]byte) error {
+func (l *memoryLog) Propose(_, _ uint64, commands [][]byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range commands {
@@ -144,6 +144,7 @@ func (p plan) build(t testing.TB) *house {
 	h.feed = feed.New(back)
 	h.log.apply = h.feed.Apply
 	h.feed.Begin(1)
+	h.feed.Lead(1, 1)
 	cfg := front.Config{
 		Feed: h.feed, Log: slog.New(slog.DiscardHandler), FrameBytesMax: wire.MaxFrame, OutstandingMax: 100,
 		HandshakeTimeout: 10 * time.Second, SessionTimeoutMinMs: 4000, SessionTimeoutMaxMs: 40000,
