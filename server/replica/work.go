@@ -28,6 +28,8 @@ type logWriter struct {
 	out     *mailbox.Mailbox[*Append]
 	applies *mailbox.Mailbox[applyJob]
 	buffer  []wal.Entry
+
+	meanwhile func() error // by hand: does what the applier does while install waits; see Hand
 }
 
 // errLeave says that ctx ended while an image was being installed. What follows the image must not
@@ -117,6 +119,11 @@ func (w *logWriter) install(ctx context.Context, image *Image) error {
 	done := make(chan struct{})
 	if err := w.applies.Put(applyJob{image: image, done: done}, 1); err != nil {
 		return fmt.Errorf("%w: %w", errLeave, err)
+	}
+	if w.meanwhile != nil {
+		if err := w.meanwhile(); err != nil {
+			return err
+		}
 	}
 	select {
 	case <-done:
