@@ -181,6 +181,11 @@ type Config struct {
 	Peers   Transport // nil for a server without peers
 	Images  Images    // nil if images are neither sent nor taken
 
+	// OnSoft is told who leads, in which term, whenever that changes, the first time when it becomes
+	// known. Status shows it already. It is called by the raft goroutine and must not block; it may
+	// call the methods of the Replica. Nil if nobody listens.
+	OnSoft func(Soft)
+
 	// Tick is the unit of the two below. Zero means 100 ms.
 	Tick time.Duration
 	// ElectionTicks is how long a leader may be silent, give or take as much again. Zero means 10.

@@ -184,6 +184,9 @@ func (l *loop) tell(out Output) {
 	if s := out.Soft; s != nil {
 		l.cfg.Logger.Info("raft",
 			"member", l.cfg.ID, "role", s.Role.String(), "leader", s.Leader, "term", s.Term)
+		if l.cfg.OnSoft != nil {
+			l.cfg.OnSoft(*s)
+		}
 	}
 	if n := out.Reads; n > 0 {
 		for _, done := range l.reads[:n] {
