@@ -192,13 +192,13 @@ func (s *Server) wire(machine *state.Machine, recent checkpoint.Recent, meta che
 	})
 	r, err := replica.Open(replica.Config{
 		ID: member, Log: s.wal, Applier: s.feed, Logger: s.log,
-		Start: replica.Start{Index: uint64(meta.State.Zxid), Term: meta.Term, ConfState: meta.Members},
+		OnSoft: func(soft replica.Soft) { s.feed.Lead(soft.Leader, soft.Term) },
+		Start:  replica.Start{Index: uint64(meta.State.Zxid), Term: meta.Term, ConfState: meta.Members},
 	})
 	if err != nil {
 		return err
 	}
 	s.replica, log.Replica = r, r
-	s.feed.Lead(member, r.Status().Term)
 	var policy state.Policy
 	if s.cfg.SkipACL {
 		policy |= state.SkipACL

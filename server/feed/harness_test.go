@@ -20,6 +20,7 @@ type paper struct {
 	index   uint64
 	pending [][]byte
 	refuse  error
+	loads   int // taken
 	reads   []func(uint64, error)
 }
 
@@ -27,6 +28,7 @@ func (p *paper) Propose(_, _ uint64, commands [][]byte) error {
 	if p.refuse != nil {
 		return p.refuse
 	}
+	p.loads++
 	p.pending = append(p.pending, commands...)
 	return nil
 }
