@@ -9,7 +9,7 @@ import (
 )
 
 // pure are the rooms whose answers must be the same on every server and in every simulation.
-var pure = []string{"session", "znode", "watch", "server/state"}
+var pure = []string{"session", "znode", "watch", "server/member", "server/state"}
 
 // harmless lists the packages of the standard library that a pure room may import: they compute
 // from their arguments. What is not listed is out: a clock (time), net but for the addresses of
