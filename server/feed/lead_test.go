@@ -33,6 +33,11 @@ func (w *wires) Propose(leader, term uint64, commands [][]byte) error {
 	if w.refuse {
 		return errRefused
 	}
+	for _, c := range commands {
+		if len(c) == 0 {
+			panic("an empty command was sent")
+		}
+	}
 	last := len(w.streams) - 1
 	if last < 0 || w.broken || w.streams[last].leader != leader || w.streams[last].term != term {
 		w.streams, w.broken = append(w.streams, stream{leader: leader, term: term}), false
@@ -154,9 +159,13 @@ func (r *trial) step() {
 // settle lets somebody lead for good.
 func (r *trial) settle() {
 	r.w.refuse = false
-	r.lead(1)
-	r.Lead(r.w.leader, r.w.term)
-	r.Resend() // of what was cut and not told
+	if r.w.leader == 0 || r.pick("new leader", 2) == 0 {
+		r.w.leader, r.w.term = 1, r.w.term+1
+		r.Lead(r.w.leader, r.w.term)
+	} else {
+		r.Lead(r.w.leader, r.w.term) // it may know
+		r.Resend()                   // what was cut and not told
+	}
 	for i := range r.w.streams {
 		r.w.arrive(i, len(r.w.streams[i].flight))
 	}
@@ -224,5 +233,25 @@ func TestWhatIsUnderWayGoesInLoads(t *testing.T) {
 	d.apply()
 	if got := d.View().Nodes.CountBelow("/"); got != n+3 {
 		t.Errorf("%d nodes", got)
+	}
+}
+
+// The room of what is applied is used again, and what is not sent yet is not forgotten over it.
+func TestALongQueueIsSentToItsEnd(t *testing.T) {
+	d := newDesk(t, func(c *feed.Config) { c.PendingBytesMax = 16 << 20 })
+	a := d.open()
+	for range 6000 {
+		a.set("/")
+	}
+	d.log.refuse = errRefused
+	for range 3000 {
+		a.set("/")
+	}
+	d.applied(5000)
+	d.log.refuse = nil
+	d.Pump()
+	d.apply()
+	if n, bytes := d.Pending(); n != 0 || bytes != 0 {
+		t.Errorf("%d commands of %d bytes are pending after all were applied", n, bytes)
 	}
 }
