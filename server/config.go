@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/grovekeeper/grove/server/admin"
+	"github.com/grovekeeper/grove/server/member"
 )
 
 // Config says where one server keeps its data, where it listens and where its limits are.
@@ -25,6 +26,29 @@ type Config struct {
 	// ClientAddrs are the host:port pairs clients connect to. An empty host means every
 	// interface, port 0 a free port (see Server.Addr). None means 127.0.0.1:2181.
 	ClientAddrs []string
+
+	// ID is this server's number among the servers, from 1 to 255, as ZooKeeper's myid. It may be
+	// zero if there are no Peers: a server alone is number 1.
+	ID int
+
+	// Peers are the servers that found the cluster together, this one among them. A server that
+	// has data goes by the membership it finds there instead. Empty means a server alone.
+	Peers member.Table
+
+	// PeerAddr is the host:port this server listens on for the others. Empty means the one that
+	// Peers names for it.
+	PeerAddr string
+
+	// RaftTickMs is how often a leader says that it lives; after ten to twenty times as long without
+	// a word the others elect a new one. Zero means 100. From 5 to 10000.
+	RaftTickMs int
+
+	// LinearizableReads makes every read wait until a quorum confirms that nothing newer has been
+	// acknowledged. Without it a client that needs that sends a sync first.
+	LinearizableReads bool
+
+	// NoReconfig refuses every reconfig request.
+	NoReconfig bool
 
 	// AdminAddr is the host:port of the HTTP status, metrics and command pages. Empty means off.
 	// The pages ask for no password: anything but loopback is the operator's decision.
@@ -120,6 +144,7 @@ func (c Config) Complete() Config {
 		c.ClientAddrs = []string{"127.0.0.1:2181"}
 	}
 	orInt(&c.TickMs, 2000)
+	orInt(&c.RaftTickMs, 100)
 	orInt(&c.SessionTimeoutMinMs, 2*c.TickMs)
 	orInt(&c.SessionTimeoutMaxMs, 20*c.TickMs)
 	orInt(&c.HandshakeTimeoutMs, 10_000)
@@ -206,7 +231,9 @@ const maxInt = int(^uint32(0) >> 1) // 2147483647: the most that the wire and zo
 // bounds lists every number of the configuration once.
 func (c Config) bounds() []bound {
 	return []bound{
+		{"ID", c.ID, 0, 255},
 		{"TickMs", c.TickMs, 10, dayMs / 24},
+		{"RaftTickMs", c.RaftTickMs, 5, 10_000},
 		{"SessionTimeoutMaxMs", c.SessionTimeoutMaxMs, 1, maxInt}, // first: it bounds the next
 		{"SessionTimeoutMinMs", c.SessionTimeoutMinMs, 1, c.SessionTimeoutMaxMs},
 		{"HandshakeTimeoutMs", c.HandshakeTimeoutMs, 1, dayMs},
@@ -229,6 +256,12 @@ func (c Config) validateAddrs() error {
 		if !addrForm(addr) {
 			return &ConfigError{"ClientAddrs", strconv.Quote(addr), addrLimit}
 		}
+	}
+	if c.PeerAddr != "" && !addrForm(c.PeerAddr) {
+		return &ConfigError{"PeerAddr", strconv.Quote(c.PeerAddr), addrLimit}
+	}
+	if _, there := c.Peers.Find(member.ID(c.ID)); len(c.Peers.Members) > 0 && !there {
+		return &ConfigError{"ID", strconv.Itoa(c.ID), "the number of one of the peers"}
 	}
 	if c.AdminAddr != "" && !addrForm(c.AdminAddr) {
 		return &ConfigError{"AdminAddr", strconv.Quote(c.AdminAddr), addrLimit}

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/grovekeeper/grove/server"
+	"github.com/grovekeeper/grove/server/member"
 )
 
 // settings are everything that serve can be told.
@@ -31,7 +32,7 @@ var levels = map[string]slog.Level{
 type row struct {
 	name     string
 	field    string
-	into     any // *int, *string, *bool or *[]string
+	into     any // *int, *string, *bool, *[]string or *member.Table
 	category string
 	usage    string
 }
@@ -52,11 +53,17 @@ const (
 func (s *settings) rows() []row {
 	return []row{
 		{"dir", "Dir", &s.Dir, where, "directory of log and checkpoint"},
+		{"id", "ID", &s.ID, where, "number of this server among its peers, from 1 to 255, as myid"},
+		{"peers", "Peers", &s.Peers, where,
+			"servers that found the quorum: N=host:port with commas, host:port:observer for one without a vote"},
+		{"peer-addr", "PeerAddr", &s.PeerAddr, where, "host:port for the other servers, if it is not the one in peers"},
 		{"client-addrs", "ClientAddrs", &s.ClientAddrs, where, "host:port for clients; several with commas"},
 		{"admin-addr", "AdminAddr", &s.AdminAddr, where,
 			"host:port of health, metrics and /commands over HTTP, without a password; empty for none"},
 
 		{"tick-ms", "TickMs", &s.TickMs, timing, "length of a tick"},
+		{"raft-tick-ms", "RaftTickMs", &s.RaftTickMs, timing,
+			"how often a leader says that it lives; ten to twenty without a word begin an election"},
 		{"session-timeout-min-ms", "SessionTimeoutMinMs", &s.SessionTimeoutMinMs, timing,
 			"shortest time-out granted; 0 for 2 ticks"},
 		{"session-timeout-max-ms", "SessionTimeoutMaxMs", &s.SessionTimeoutMaxMs, timing,
@@ -74,6 +81,9 @@ func (s *settings) rows() []row {
 			"changes kept for clients that reconnect"},
 
 		{"four-letter-words", "FourLetterWords", &s.FourLetterWords, access, "words answered, with commas; * for all"},
+		{"linearizable-reads", "LinearizableReads", &s.LinearizableReads, access,
+			"let every read wait until a quorum confirms that nothing is newer"},
+		{"no-reconfig", "NoReconfig", &s.NoReconfig, access, "refuse changes of the membership"},
 		{"enforce-quota", "EnforceQuota", &s.EnforceQuota, access, "refuse writes beyond a quota"},
 		{"skip-acl", "SkipACL", &s.SkipACL, access, "let everybody do everything"},
 		{"super-digest", "SuperDigest", &s.SuperDigest, access,
@@ -163,6 +173,12 @@ func parseInto(into any, text string) error {
 			return errors.New("true or false")
 		}
 		*into = v
+	case *member.Table:
+		t, err := member.ParsePeers(text)
+		if err != nil {
+			return fmt.Errorf("N=host:port[:observer] with commas: %w", err)
+		}
+		*into = t
 	case *[]string:
 		*into = []string{}
 		for part := range strings.SplitSeq(text, ",") {
@@ -252,6 +268,8 @@ func shown(value any) string {
 		return *v
 	case *[]string:
 		return strings.Join(*v, ",")
+	case *member.Table:
+		return "none"
 	case *int:
 		return strconv.Itoa(*v)
 	case *bool:
