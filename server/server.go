@@ -37,8 +37,8 @@ const (
 	logName        = "log"
 )
 
-// member is the number of the only voter of a quorum of one.
-const member = 1
+// lone is the number of the only voter of a quorum of one.
+const lone = 1
 
 // Server is one server with everything it holds open.
 type Server struct {
@@ -130,10 +130,10 @@ func (s *Server) openCheckpoint() (*state.Machine, checkpoint.Recent, error) {
 		return nil, checkpoint.Recent{}, noCheckpoint(path)
 	}
 	var out state.Outcome
-	start := replica.Bootstrap(member)
+	start := replica.Bootstrap(lone)
 	machine.Apply(1, nil, &out) // the entry that a bootstrapped log begins after
 	meta := checkpoint.Meta{
-		Cluster: randomUint64(), Member: member, Incarnation: randomUint64(),
+		Cluster: randomUint64(), Member: lone, Incarnation: randomUint64(),
 		Term: start.Term, Members: start.ConfState,
 	}
 	recent := checkpoint.Recent{} // complete from the beginning
@@ -171,7 +171,7 @@ func logOptions(meta checkpoint.Meta) wal.Options {
 		Identity: wal.Identity{Cluster: meta.Cluster, Member: meta.Member, Incarnation: meta.Incarnation},
 		Start:    zxid + 1,
 	}
-	if zxid > replica.Bootstrap(member).Index {
+	if zxid > replica.Bootstrap(lone).Index {
 		o.Witness = zxid // a later state than the first was made of entries that the log has held
 	}
 	return o
@@ -181,7 +181,7 @@ func logOptions(meta checkpoint.Meta) wal.Options {
 func (s *Server) wire(machine *state.Machine, recent checkpoint.Recent, meta checkpoint.Meta) error {
 	var log lateLog
 	s.feed = feed.New(feed.Config{
-		Machine: machine, Log: &log, Server: member,
+		Machine: machine, Log: &log, Server: lone,
 		Recent: recent.Changes, RecentFrom: recent.From, RecentMax: s.cfg.RecentChangesMax,
 		InboxBytesMax: s.cfg.InboxBytesMax, PendingBytesMax: pendingBytesMax,
 		SkipACL:    s.cfg.SkipACL,
@@ -191,7 +191,7 @@ func (s *Server) wire(machine *state.Machine, recent checkpoint.Recent, meta che
 		},
 	})
 	r, err := replica.Open(replica.Config{
-		ID: member, Log: s.wal, Applier: s.feed, Logger: s.log,
+		ID: lone, Log: s.wal, Applier: s.feed, Logger: s.log,
 		OnSoft: func(soft replica.Soft) { s.feed.Lead(soft.Leader, soft.Term) },
 		Start:  replica.Start{Index: uint64(meta.State.Zxid), Term: meta.Term, ConfState: meta.Members},
 	})
@@ -249,7 +249,9 @@ func (v verdicts) Propose(c *state.Command) error {
 type lateLog struct{ *replica.Replica }
 
 // Propose gives commands to this server's replica, which is the only one to lead.
-func (l lateLog) Propose(_, _ uint64, commands [][]byte) error { return l.Replica.Propose(commands) }
+func (l lateLog) Propose(_, term uint64, commands [][]byte) error {
+	return l.Replica.Propose(term, commands)
+}
 
 // pumpEvery is how often what the log has refused is offered again, if nothing else moves.
 const pumpEvery = 100 * time.Millisecond

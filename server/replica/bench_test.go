@@ -58,13 +58,13 @@ func benchmark(b *testing.B, fs disk.FS, dir string, window int) {
 	go func() { ended <- r.Run(ctx) }()
 	<-r.Ready()
 
-	payload := make([]byte, 200)
+	payload, term := make([]byte, 200), r.Status().Term
 	b.ReportAllocs()
 	b.ResetTimer()
 	calls, cpu := c.calls.Load(), processorTime()
 	for range b.N {
 		c.window <- struct{}{}
-		if err := r.Propose([][]byte{payload}); err != nil {
+		if err := r.Propose(term, [][]byte{payload}); err != nil {
 			b.Fatal(err)
 		}
 	}

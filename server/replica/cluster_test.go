@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"slices"
+	"strings"
 	"testing"
 
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -248,8 +249,16 @@ func outcome(c *Changed) string {
 	return members(c.ConfState)
 }
 
-// check holds e against what others applied at its index.
+// ofTerm returns a payload that may be applied in one term only.
+func ofTerm(name string, number int, term uint64) string {
+	return fmt.Sprintf("%s%d@%d", name, number, term)
+}
+
+// check holds e against what others applied at its index, and against the term it was meant for.
 func (c *cluster) check(m *member, e Entry) {
+	if _, term, ok := strings.Cut(string(e.Data), "@"); ok && term != fmt.Sprint(e.Term) {
+		c.t.Fatalf("member %d: %q applied in term %d", m.id, e.Data, e.Term)
+	}
 	if e.Index != m.state.Index+1 || e.Term < m.state.Term {
 		c.t.Fatalf("member %d: applies %d of term %d after %d of %d", m.id, e.Index, e.Term, m.state.Index, m.state.Term)
 	}
@@ -328,13 +337,13 @@ func (c *cluster) tick(m *member) {
 	c.pump(m)
 }
 
-// propose gives payloads to m.
+// propose gives payloads to m, for the term it is in.
 func (c *cluster) propose(m *member, payloads ...string) {
 	var data [][]byte
 	for _, p := range payloads {
 		data = append(data, []byte(p))
 	}
-	m.Propose(data)
+	m.Propose(m.Soft().Term, data)
 	c.pump(m)
 }
 

@@ -120,7 +120,7 @@ func Bootstrap(voters ...uint64) Start {
 // Limits bound what a replica holds. A zero means the default beside the field. Sizes are in bytes;
 // every payload counts with entryOverhead on top, so that many small ones are bounded too.
 type Limits struct {
-	// ProposedBytes is what waits before it is given to Raft: for a leader, or for the log. More
+	// ProposedBytes is what waits before it is given to Raft, for the log to keep up. More
 	// is refused with ErrOverloaded. 32 MiB.
 	ProposedBytes int
 	// InflightBytes is what has been given to Raft by this leader and is not yet applied. More

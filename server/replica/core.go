@@ -263,7 +263,7 @@ func (c *Core) turn(soft *raft.SoftState, hard *pb.HardState) {
 		return
 	}
 	c.due.Soft = &Soft{Leader: c.soft.Leader, Term: c.soft.Term, Role: c.soft.Role}
-	c.props.flight, c.props.refused = 0, false // as Raft's own count
+	c.props.reset()
 	c.reads.lost()
 	c.abandon()
 }

@@ -137,21 +137,52 @@ func TestProposalsGather(t *testing.T) {
 	}
 }
 
-// Payloads given to a member that does not lead are held, and go in order when it does.
-func TestHeldUntilLeading(t *testing.T) {
+// Payloads are taken for the term that a member leads, and for no other.
+func TestProposalsAreOfATerm(t *testing.T) {
 	c := newCluster(t, 1, 2, 3)
 	m := c.members[2]
-	for i := range 5 {
-		if m.Wants() {
-			t.Fatal("wants proposals without leading")
-		}
-		c.propose(m, fmt.Sprint(i))
+	for term := range uint64(5) {
+		m.Propose(term, payloads("too early"))
 	}
 	for c.leader() == nil {
 		c.tick(m)
 		c.settle()
 	}
-	if got := appliedOf(c, 3); !slices.Equal(got, []string{"0", "1", "2", "3", "4"}) {
+	for term := range m.Soft().Term + 5 {
+		m.Propose(term, payloads(fmt.Sprint("of term ", term)))
+	}
+	c.settle()
+	c.pump(m)
+	c.settle()
+	want := []string{fmt.Sprint("of term ", m.Soft().Term)}
+	if got := appliedOf(c, 3); !slices.Equal(got, want) {
+		t.Errorf("applied %q", got)
+	}
+}
+
+// What is held when leadership is lost is dropped: it does not come up when the member leads again.
+func TestHeldIsDroppedWithTheTerm(t *testing.T) {
+	c := three(t)
+	m := c.members[1]
+	if err := m.Transfer(2); err != nil {
+		t.Fatal(err)
+	}
+	c.propose(m, "held", "too")
+	if !m.props.holds() {
+		t.Fatal("nothing is held while leadership is handed over")
+	}
+	c.settle()
+	if err := c.members[2].Transfer(1); err != nil {
+		t.Fatal(err)
+	}
+	c.pump(c.members[2])
+	c.settle()
+	if c.leader() != m || m.props.holds() {
+		t.Fatalf("leader %d, holds %v", c.leader().id, m.props.holds())
+	}
+	c.propose(m, "new")
+	c.settle()
+	if got := appliedOf(c, 3); slices.Contains(got, "held") || !slices.Contains(got, "new") {
 		t.Errorf("applied %q", got)
 	}
 }

@@ -25,7 +25,7 @@ type loop struct {
 		applied   []*Apply
 		received  []*pb.Message
 		requests  []request
-		proposals [][][]byte
+		proposals []proposal
 	}
 }
 
@@ -87,8 +87,8 @@ func take[T any](m *mailbox.Mailbox[T], into []T) []T {
 func (l *loop) roomy() bool { return l.appends.Len() < jobsHigh && l.applies.Len() < jobsHigh }
 
 // wants says whether proposals are to be taken. Those that are not gather in their mailbox, which
-// is bounded.
-func (l *loop) wants() bool { return l.core.Wants() && l.roomy() }
+// is bounded. A member that does not lead takes them to drop them.
+func (l *loop) wants() bool { return !l.core.Leads() || l.core.Wants() && l.roomy() }
 
 // turn gives the core everything that has come, and carries what it wants done. Reports go first:
 // what they set free, proposals of the same turn can use, and one append carries both.
@@ -112,7 +112,7 @@ func (l *loop) turn() error {
 	if l.wants() {
 		b.proposals = take(l.proposals, b.proposals)
 		for _, p := range b.proposals {
-			l.core.Propose(p)
+			l.core.Propose(p.term, p.data)
 		}
 	}
 	return l.carry()

@@ -51,8 +51,10 @@ func TestPowerCuts(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- rep.Run(ctx) }()
+		<-rep.Ready()
+		term := rep.Status().Term
 		for i := range 400 {
-			if err := rep.Propose(payloads(fmt.Sprintf("round %d, %d", round, i))); err != nil {
+			if err := rep.Propose(term, payloads(fmt.Sprintf("round %d, %d", round, i))); err != nil {
 				t.Fatalf("round %d: %v", round, err)
 			}
 		}

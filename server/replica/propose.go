@@ -12,8 +12,9 @@ const (
 )
 
 // proposals are the payloads on their way into the log, in order: held, then in flight. Held are
-// those that Raft cannot have yet, because this member does not lead, because enough are in flight,
-// or because the log has fallen behind and they may as well gather.
+// those that Raft cannot have yet, because enough are in flight, because leadership is about to be
+// handed over, or because the log has fallen behind and they may as well gather. All of them are of
+// the term in which this member leads: they do not outlast it.
 type proposals struct {
 	queue   [][]byte // held are those from head on
 	head    int
@@ -26,13 +27,21 @@ type proposals struct {
 	refs    []*pb.Entry // pointers into slab
 }
 
-// Propose takes payloads to be agreed on, in order, after those taken before. They are given to
-// Raft as soon as this member leads and its window is open, which may be never: what is held when a
-// Core is dropped was not proposed. Bounding what is held is the caller's: see Wants. The slice
-// stays the caller's, what it refers to does not.
-func (c *Core) Propose(payloads [][]byte) {
-	c.props.queue = append(c.props.queue, payloads...)
+// Propose takes payloads to be agreed on in a term that this member leads, in order, after those
+// taken before. Those of any other term it drops: whoever sent them sends them again to who leads
+// now, and a second copy that surfaced from here would come after others that were sent later. They
+// are given to Raft as soon as its window is open, and dropped if this member ceases to lead before.
+// Bounding what is held is the caller's: see Wants. The slice stays the caller's, what it refers to
+// does not.
+func (c *Core) Propose(term uint64, payloads [][]byte) {
+	if c.Leads() && term == c.soft.Term {
+		c.props.queue = append(c.props.queue, payloads...)
+	}
 }
+
+// Leads says whether this member leads, as of the last Output. Raft may have stepped down since, and
+// refuses then; it cannot lead another term already, since its own vote has to be written first.
+func (c *Core) Leads() bool { return c.soft.Role == Leader }
 
 // Wants says whether payloads given to Propose now would go to Raft at once. A caller that proposes
 // only then lets them gather where they are bounded.
@@ -42,7 +51,7 @@ func (c *Core) Wants() bool {
 
 // open says whether Raft may be given payloads.
 func (c *Core) open() bool {
-	return c.soft.Role == Leader && !c.props.refused && c.props.writing < c.limits.Appends
+	return c.Leads() && !c.props.refused && c.props.writing < c.limits.Appends
 }
 
 // feed gives Raft what it can have, as one message. Raft's own limit counts payload bytes only and
@@ -67,6 +76,12 @@ func (c *Core) feed() {
 }
 
 func (p *proposals) holds() bool { return p.head < len(p.queue) }
+
+// reset forgets what is held and what is in flight: the term is over.
+func (p *proposals) reset() {
+	p.drop(len(p.queue) - p.head)
+	p.flight, p.refused = 0, false // as Raft's own count
+}
 
 // drop forgets the first n held. The queue's memory is used again, unless a burst has made it
 // large.

@@ -21,7 +21,7 @@ type Replica struct {
 	core *Core // the raft goroutine's, once Run has begun
 
 	// Towards the raft goroutine. They refuse what does not fit.
-	proposals *mailbox.Mailbox[[][]byte]    // weight: payload bytes with overhead
+	proposals *mailbox.Mailbox[proposal]    // weight: payload bytes with overhead
 	received  *mailbox.Mailbox[*pb.Message] // weight: about its bytes
 	requests  *mailbox.Mailbox[request]     // weight: 1
 
@@ -35,6 +35,12 @@ type Replica struct {
 	status  atomic.Pointer[Status]
 	reached atomic.Uint64 // the highest index applied; the applier's
 	ready   chan struct{}
+}
+
+// proposal is one call of Propose.
+type proposal struct {
+	term uint64
+	data [][]byte
 }
 
 // request is something small asked of the raft goroutine: do or read.
@@ -67,7 +73,7 @@ func Open(cfg Config) (*Replica, error) {
 	}
 	r := &Replica{
 		cfg: cfg, core: core,
-		proposals: mailbox.New[[][]byte]("proposals", cfg.Limits.ProposedBytes),
+		proposals: mailbox.New[proposal]("proposals", cfg.Limits.ProposedBytes),
 		received:  mailbox.New[*pb.Message]("received", cfg.Limits.ReceivedBytes),
 		requests:  mailbox.New[request]("requests", cfg.Limits.Requests),
 		durable:   mailbox.New[*Append]("durable", 2*jobsMax),
@@ -125,15 +131,16 @@ func (r *Replica) Run(ctx context.Context) error {
 }
 
 // Propose gives payloads to the log, all of them or none: in the order of the calls and, within
-// one, of the slice. It never blocks. While there is no leader they are held, not failed. What
-// becomes of them shows in what is applied; if this member is not, or ceases to be, the leader,
-// perhaps nothing does. Data and all it refers to are the replica's from here on.
-func (r *Replica) Propose(data [][]byte) error {
+// one, of the slice. It never blocks. They are for the term that the caller knows this member to
+// lead: if it does not, or ceases to before they are in the log, they are dropped without a word,
+// and do not appear in a later term. What becomes of them shows in what is applied. Data and all it
+// refers to are the replica's from here on.
+func (r *Replica) Propose(term uint64, data [][]byte) error {
 	weight := 0
 	for _, d := range data {
 		weight += len(d) + entryOverhead
 	}
-	return refusal(r.proposals.Put(data, weight))
+	return refusal(r.proposals.Put(proposal{term, data}, weight))
 }
 
 // Receive takes messages from peers: the other end of a Transport. Those that find no room are

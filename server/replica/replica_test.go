@@ -121,9 +121,15 @@ func payloads(ps ...string) (out [][]byte) {
 	return out
 }
 
+// propose proposes in the term that r is in, once nothing moves any more.
+func (r *running) propose(ps ...string) error {
+	synctest.Wait()
+	return r.Propose(r.Status().Term, payloads(ps...))
+}
+
 func (r *running) mustPropose(ps ...string) {
 	r.t.Helper()
-	if err := r.Propose(payloads(ps...)); err != nil {
+	if err := r.propose(ps...); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -163,7 +169,7 @@ func TestProposedIsApplied(t *testing.T) {
 			t.Errorf("status %+v", s)
 		}
 		r.end()
-		if err := r.Propose(payloads("late")); !errors.Is(err, ErrStopped) {
+		if err := r.propose("late"); !errors.Is(err, ErrStopped) {
 			t.Errorf("propose after the end: %v", err)
 		}
 		if err := r.ReadIndex(func(uint64, error) {}); !errors.Is(err, ErrStopped) {
@@ -172,7 +178,7 @@ func TestProposedIsApplied(t *testing.T) {
 	})
 }
 
-// What is proposed before there is a leader waits for one, and so does what is read.
+// What is read before there is a leader waits for one; what is proposed is dropped.
 func TestProposedBeforeRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := Bootstrap(1)
@@ -183,14 +189,22 @@ func TestProposedBeforeRun(t *testing.T) {
 		}
 		var read uint64
 		_ = rep.ReadIndex(func(index uint64, err error) { read = index })
-		_ = rep.Propose(payloads("a", "b"))
-		_ = rep.Propose(payloads("c"))
+		for term := range uint64(4) {
+			_ = rep.Propose(term, payloads("a", "b"))
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go rep.Run(ctx)
 		synctest.Wait()
-		if got := app.all(); !slices.Equal(got, []string{"a", "b", "c"}) || read < 2 {
+		if got := app.all(); len(got) > 0 || read < 2 {
 			t.Errorf("applied %q, read at %d", got, read)
+		}
+		for term := range uint64(4) { // it leads term 2, and that only
+			_ = rep.Propose(term, payloads(fmt.Sprint("of term ", term)))
+		}
+		synctest.Wait()
+		if got := app.all(); !slices.Equal(got, []string{"of term 2"}) {
+			t.Errorf("applied %q", got)
 		}
 	})
 }
@@ -229,7 +243,7 @@ func TestOverload(t *testing.T) {
 		var want []string
 		for i := 0; ; i++ {
 			p := fmt.Sprintf("payload %2d", i)
-			if err := r.Propose(payloads(p)); errors.Is(err, ErrOverloaded) {
+			if err := r.propose(p); errors.Is(err, ErrOverloaded) {
 				break
 			} else if err != nil {
 				t.Fatal(err)

@@ -96,8 +96,7 @@ func (s *stormer) step() {
 	case n < 770:
 		s.tick(m)
 	case n < 870:
-		s.proposed++
-		s.propose(m, fmt.Sprint("p", s.proposed), fmt.Sprint("q", s.proposed))
+		s.proposeInTerm(m)
 	case n < 900:
 		s.read(m)
 	case n < 920:
@@ -121,6 +120,23 @@ func (s *stormer) step() {
 		s.crash(m, s.r.IntN(2) == 0)
 	default:
 		s.deliverAll()
+	}
+}
+
+// proposeInTerm proposes what says for which term it is, see cluster.check: mostly where somebody
+// leads, and some of it late.
+func (s *stormer) proposeInTerm(m *member) {
+	if lead := s.leader(); lead != nil && s.r.IntN(2) == 0 {
+		m = lead
+	}
+	s.proposed++
+	term := m.Soft().Term
+	if s.r.IntN(8) == 0 {
+		term--
+	}
+	m.Propose(term, payloads(ofTerm("p", s.proposed, term), ofTerm("q", s.proposed, term)))
+	if s.r.IntN(4) > 0 {
+		s.pump(m)
 	}
 }
 
