@@ -15,7 +15,7 @@ var rooms = []string{
 	"client", "recipes/...", "cmd/grove", "interop/...",
 	"session", "znode", "watch",
 	"server", "server/admin", "server/checkpoint", "server/feed", "server/front", "server/member", "server/peer",
-	"server/reaper", "server/replica", "server/state", "server/wal",
+	"server/reaper", "server/replica", "server/state", "server/trust", "server/wal",
 	"internal/arch", "internal/chaos", "internal/codec", "internal/disk", "internal/group", "internal/heap", "internal/mailbox",
 	"internal/sim", "internal/wire", "internal/zoocfg",
 }
@@ -52,6 +52,7 @@ var ownOnly = map[string][]string{
 	"watch":            {"znode"},
 	"server/member":    {"internal/zoocfg", "internal/codec"},
 	"server/state":     {"znode", "session", "internal/codec"},
+	"server/trust":     nil,
 	"server/wal":       {"internal/disk", "internal/codec", "internal/group", "internal/mailbox"},
 	"client":           {"internal/wire", "internal/codec"},
 }
@@ -135,6 +136,8 @@ var guests = []struct {
 	{"go.etcd.io/bbolt", []string{"server/checkpoint"}},
 	{"github.com/prometheus", []string{"server/admin"}},
 	{"golang.org/x/sys", []string{"internal/disk", "server/checkpoint"}}, // system calls on the files they own
+	{"software.sslmate.com/src/go-pkcs12", []string{"server/trust"}},
+	{"github.com/pavlo-v-chernykh/keystore-go/v4", []string{"server/trust"}},
 	{"github.com/urfave/cli/v2", []string{"cmd/grove"}},
 	{"github.com/BurntSushi/toml", []string{"cmd/grove"}},
 	{"github.com/peterh/liner", []string{"cmd/grove"}},
