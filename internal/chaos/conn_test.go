@@ -22,16 +22,21 @@ type conn struct {
 	xid  int32 // of the last request sent
 	next int32 // of the next reply due
 
+	wait time.Duration // for an answer
+
 	onEvent   func(zxid int64, e wire.WatcherEvent) // nil: none is due
 	replaying bool                                  // for whoever listens
 }
 
-func dial(addr string) (*conn, error) {
-	nc, err := net.DialTimeout("tcp", addr, patience)
+func dial(addr string) (*conn, error) { return dialFor(addr, patience) }
+
+// dialFor connects, and waits no longer for the connection, or for any answer on it.
+func dialFor(addr string, wait time.Duration) (*conn, error) {
+	nc, err := net.DialTimeout("tcp", addr, wait)
 	if err != nil {
 		return nil, err
 	}
-	return &conn{nc: nc, r: bufio.NewReader(nc), next: 1}, nil
+	return &conn{nc: nc, r: bufio.NewReader(nc), next: 1, wait: wait}, nil
 }
 
 func (c *conn) close() { c.nc.Close() }
@@ -75,7 +80,7 @@ func (c *conn) hello(who credentials, timeout time.Duration, seen int64) (creden
 }
 
 func (c *conn) write(b []byte) error {
-	if err := c.nc.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.nc.SetDeadline(time.Now().Add(c.wait)); err != nil {
 		return err
 	}
 	_, err := c.nc.Write(b)
@@ -151,7 +156,7 @@ func (c *conn) tell(h wire.ReplyHeader, r codec.Reader) error {
 
 // event waits for one event; no answer is due.
 func (c *conn) event() error {
-	if err := c.nc.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.nc.SetDeadline(time.Now().Add(c.wait)); err != nil {
 		return err
 	}
 	h, r, err := c.message()

@@ -49,7 +49,7 @@ func TestPause(t *testing.T) {
 	failed := make(chan error, nervousSessions)
 	end := make(chan struct{})
 	for range nervousSessions {
-		c, err := dial(r.server.addr)
+		c, err := r.dial(anywhere)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 type op struct {
 	worker  int
 	session int64
+	life    int // of the worker: which of its connections
 	kind    wire.Op
 	path    string // as asked: a sequential create ends in the prefix
 	token   string // names this request; the data written begins with it

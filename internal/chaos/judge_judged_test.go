@@ -145,7 +145,7 @@ func TestTheJudgeNotices(t *testing.T) {
 // What a listener may be told twice, and what it must be told.
 func TestTheListenerNotices(t *testing.T) {
 	event := func(kind wire.EventType, name string, zxid int64, replayed bool) news {
-		return news{wire.WatcherEvent{Type: kind, State: wire.StateSyncConnected, Path: made + "/" + name}, zxid, replayed}
+		return news{wire.WatcherEvent{Type: kind, State: wire.StateSyncConnected, Path: made + "/" + name}, zxid, replayed, 11}
 	}
 	const created, deleted = wire.EventNodeCreated, wire.EventNodeDeleted
 	made1 := &op{kind: wire.OpMulti, path: made + "/1", ret: 1, zxid: 11}
@@ -160,7 +160,7 @@ func TestTheListenerNotices(t *testing.T) {
 		"partly twice":    append(live[:3:3], event(created, "2", 12, true), event(deleted, "1", 12, true)),
 		"without the end": append(live[:1:1], event(created, "2", 12, true), event(deleted, "1", 12, true)),
 	} {
-		if wrong := (&listener{told: told}).judge(ops, 11); len(wrong) > 0 {
+		if wrong := (&listener{told: told}).judge(ops); len(wrong) > 0 {
 			t.Errorf("%s: %v", name, wrong)
 		}
 	}
@@ -174,7 +174,7 @@ func TestTheListenerNotices(t *testing.T) {
 		"back in time":      {live[1], live[0], live[2]},
 		"end before begin":  {event(deleted, "1", 12, true), event(created, "1", 11, true), event(created, "2", 12, true)},
 	} {
-		if len((&listener{told: told}).judge(ops, 11)) == 0 {
+		if len((&listener{told: told}).judge(ops)) == 0 {
 			t.Errorf("%s is not noticed", name)
 		}
 	}

@@ -220,8 +220,12 @@ func (t *tree) created(prefix string) int {
 
 // sessions sees that every session's requests were answered and done in the order sent.
 func (v *verdict) sessions() {
+	type life struct {
+		session int64
+		number  int
+	}
 	last := map[int64]*op{}
-	lost := map[int64]*op{} // first request that was not done
+	lost := map[life]*op{} // first request that was not done, of one connection
 	for _, o := range v.ops {
 		p := last[o.session]
 		if o.answered() {
@@ -234,10 +238,11 @@ func (v *verdict) sessions() {
 			}
 			continue
 		}
-		if o.fate == undone && o.kind != wire.OpGetData && !o.doomed && lost[o.session] == nil {
-			lost[o.session] = o
+		one := life{o.session, o.life}
+		if o.fate == undone && o.kind != wire.OpGetData && !o.doomed && lost[one] == nil {
+			lost[one] = o
 		}
-		if l := lost[o.session]; l != nil && o.fate == done {
+		if l := lost[one]; l != nil && o.fate == done {
 			v.complain("a request was done and one sent before it was not:\n\t%v\n\t%v", l, o)
 		}
 	}

@@ -3,8 +3,9 @@
 package chaos
 
 import (
-	"errors"
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/grovekeeper/grove/internal/wire"
 )
@@ -15,38 +16,49 @@ import (
 // event, so the events behind that reply come twice.
 type listener struct {
 	run  *run
-	conn *conn
 	who  credentials
 	seen int64  // zxid of the last reply
 	told []news // since the last judgement, in order
+
+	mu   sync.Mutex // guards conn, which whoever ends the round closes
+	conn *conn
 }
 
 // news is an event as it was told.
 type news struct {
 	wire.WatcherEvent
-	zxid     int64 // as its header bears it
-	replayed bool
+	zxid      int64 // as its header bears it
+	replayed  bool
+	presented int64 // the zxid that the listener presented when it came back last
 }
 
 func (n news) String() string { return fmt.Sprintf("event %d of %s at %d", n.Type, n.Path, n.zxid) }
 
 // resume connects, for the first time or again, and hears what it has missed.
 func (l *listener) resume() error {
-	c, err := dial(l.run.server.addr)
+	c, err := l.run.dial(anywhere)
 	if err != nil {
 		return err
 	}
-	l.conn, c.replaying = c, l.who.id != 0
-	c.onEvent = func(zxid int64, e wire.WatcherEvent) { l.told = append(l.told, news{e, zxid, c.replaying}) }
+	l.mu.Lock()
+	l.conn = c
+	l.mu.Unlock()
+	c.replaying = l.who.id != 0
+	presented := l.seen
+	c.onEvent = func(zxid int64, e wire.WatcherEvent) {
+		l.told = append(l.told, news{e, zxid, c.replaying, presented})
+	}
 	op, m, a := wire.OpAddWatch, wire.Record(&wire.AddWatchRequest{Path: made, Mode: wire.ModePersistentRecursive}), wire.Record(&wire.ErrorResponse{})
 	if l.who.id != 0 {
 		again := &wire.SetWatches2Request{PersistentRecursive: []string{made}}
 		again.RelativeZxid = l.seen
 		op, m, a = wire.OpSetWatches2, again, nil
 	}
-	if l.who, err = c.hello(l.who, longTimeout, l.seen); err != nil {
+	who, err := c.hello(l.who, longTimeout, l.seen)
+	if err != nil {
 		return fmt.Errorf("listener: %w", err)
 	}
+	l.who = who
 	if _, err := c.call(op, m, a); err != nil {
 		return fmt.Errorf("listener: %v: %w", op, err)
 	}
@@ -65,31 +77,49 @@ func (l *listener) catchUp() error {
 	return nil
 }
 
-// listen hears events until the connection is lost, or the round ends and the server lives on.
+// hangUp closes the connection, whoever listens on it.
+func (l *listener) hangUp() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conn.close()
+}
+
+// listen hears events until the round ends. A connection that is lost ends it too, unless the run is stubborn.
 func (l *listener) listen() error {
+	err := l.hear()
+	for l.run.stubborn && err != nil && !l.run.over.Load() && !fatal(err) {
+		l.hangUp()
+		time.Sleep(retryAfter)
+		if err = l.resume(); err == nil {
+			err = l.hear()
+		}
+	}
+	return l.excuse(err)
+}
+
+func (l *listener) hear() error {
 	for !l.run.over.Load() {
 		for range 20 {
 			if err := l.conn.event(); err != nil {
-				return l.excuse(err)
+				return err
 			}
 		}
 		if err := l.catchUp(); err != nil {
-			return l.excuse(err)
+			return err
 		}
 	}
 	return nil
 }
 
 func (l *listener) excuse(err error) error {
-	wrong := protocolError{}
-	if (l.run.over.Load() || l.run.mortal.Load()) && !errors.As(err, &wrong) {
+	if err == nil || (l.run.over.Load() || l.run.mortal.Load()) && !fatal(err) {
 		return nil
 	}
 	return fmt.Errorf("listener: %w", err)
 }
 
-// judge holds what was told to what was done. seen is what the listener presented when it came back last.
-func (l *listener) judge(ops []*op, seen int64) (wrong []string) {
+// judge holds what was told to what was done.
+func (l *listener) judge(ops []*op) (wrong []string) {
 	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	due := map[wire.WatcherEvent]*op{}
 	for _, o := range ops {
@@ -110,8 +140,8 @@ func (l *listener) judge(ops []*op, seen int64) (wrong []string) {
 		switch {
 		case due[n.WatcherEvent] == nil:
 			complain("%v, which did not happen", n)
-		case twice && (!n.replayed || before.replayed || before.zxid <= seen):
-			complain("%v twice: %v and %v, seen was %d", n, before, n, seen)
+		case twice && (!n.replayed || zxidOf(due[n.WatcherEvent], before) <= n.presented):
+			complain("%v twice: %v and %v, seen was %d", n, before, n, n.presented)
 		case !n.replayed && n.zxid < last:
 			complain("%v after one of %d", n, last)
 		case n.Type == wire.EventNodeDeleted && l.createdAfter(n, heard, due):
@@ -124,11 +154,19 @@ func (l *listener) judge(ops []*op, seen int64) (wrong []string) {
 	}
 	for e, o := range due {
 		if _, ok := heard[e]; !ok {
-			complain("event %d of %s was never told, seen was %d: %v", e.Type, e.Path, seen, o)
+			complain("event %d of %s was never told, seen is %d: %v", e.Type, e.Path, l.seen, o)
 		}
 	}
 	l.told = nil
 	return wrong
+}
+
+// zxidOf is that of what an event tells: of the request, if it was answered, or as it was told first.
+func zxidOf(o *op, first news) int64 {
+	if o.answered() {
+		return o.zxid
+	}
+	return first.zxid
 }
 
 // createdAfter tells whether a deletion was told and the creation that was due before it has not been.

@@ -38,9 +38,14 @@ type run struct {
 	closed  []credentials
 	strays  []stray
 
-	newest atomic.Int64 // zxid that any client has seen
-	over   atomic.Bool  // clients may lose their connections, and end
-	mortal atomic.Bool  // the server may end by itself: so clients end with their connections
+	newest   atomic.Int64         // zxid that any client has seen
+	place    func(who int) string // where a client connects; nil: to the one server there is
+	wait     time.Duration        // for a connection and for any answer; zero: patience
+	pace     time.Duration        // between two windows of one worker
+	stubborn bool                 // clients come back, to whatever server there is, until it is over
+
+	over   atomic.Bool // clients may lose their connections, and end
+	mortal atomic.Bool // the server may end by itself: so clients end with their connections
 
 	mu    sync.Mutex
 	count int           // answers still to come before
@@ -92,6 +97,17 @@ func (r *run) end() {
 
 func (r *run) now() int64 { return int64(time.Since(r.begun)) }
 
+// anywhere is who has no server of its own.
+const anywhere = -1
+
+// dial connects worker who, or one that does not mind to which server.
+func (r *run) dial(who int) (*conn, error) {
+	if r.place == nil {
+		return dial(r.server.addr)
+	}
+	return dialFor(r.place(who), r.wait)
+}
+
 // advance notes that a client has seen zxid.
 func (r *run) advance(zxid int64) {
 	for {
@@ -100,6 +116,13 @@ func (r *run) advance(zxid int64) {
 			return
 		}
 	}
+}
+
+// bury notes that a session has ended as its client has asked.
+func (r *run) bury(who credentials) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = append(r.closed, who)
 }
 
 // answered counts an answer.
@@ -158,7 +181,7 @@ func (r *run) launch(wrapper ...string) error {
 // look reads the tree, and holds the round that has ended to it.
 func (r *run) look() {
 	r.t.Helper()
-	c, err := dial(r.server.addr)
+	c, err := r.dial(anywhere)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -177,10 +200,19 @@ func (r *run) look() {
 		r.t.Fatalf("the tree is of zxid %d, and clients have seen %d", now.zxid, newest)
 	}
 	r.advance(now.zxid)
-	alive, err := living(r.server.addr)
+	alive, err := living(c.nc.RemoteAddr().String())
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.hold(now, alive)
+	if _, err := c.call(wire.OpCloseSession, nil, nil); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// hold sees what is wrong with a tree, and with the round that it ends.
+func (r *run) hold(now *tree, alive map[int64]bool) {
+	r.t.Helper()
 	wrong := now.sound(alive)
 	if r.tree != nil {
 		wrong = append(wrong, r.judge(now)...)
@@ -198,9 +230,6 @@ func (r *run) look() {
 	}
 	if len(wrong) > 0 {
 		r.t.Fatalf("%d violations", len(wrong))
-	}
-	if _, err := c.call(wire.OpCloseSession, nil, nil); err != nil {
-		r.t.Fatal(err)
 	}
 }
 
@@ -229,11 +258,10 @@ func (r *run) judge(now *tree) []string {
 		w.ops = nil
 	}
 	wrong := judge(r.tree, now, ops, r.now())
-	seen := r.ears.seen
 	if err := r.ears.resume(); err != nil {
 		wrong = append(wrong, err.Error())
 	}
-	wrong = append(wrong, r.ears.judge(ops, seen)...)
+	wrong = append(wrong, r.ears.judge(ops)...)
 	r.rounds++
 	for _, o := range ops {
 		switch {
@@ -305,7 +333,7 @@ func (r *run) returnOne(w *worker) (wrong []string) {
 
 // knock returns to a session and lists its ephemerals.
 func (r *run) knock(who credentials) ([]string, error) {
-	c, err := dial(r.server.addr)
+	c, err := r.dial(anywhere)
 	if err != nil {
 		return nil, err
 	}
@@ -353,16 +381,18 @@ func (r *run) load(until <-chan struct{}, finish func()) {
 	case err = <-failed:
 	case <-time.After(patience):
 		err = fmt.Errorf("the load has not come far enough in %v", patience)
-		r.server.signal(syscall.SIGQUIT) // ends it with a list of what it was doing
-		r.server.wait()
+		if r.server != nil {
+			r.server.signal(syscall.SIGQUIT) // ends it with a list of what it was doing
+			r.server.wait()
+		}
 	}
 	r.over.Store(true)
 	finish()
 	wg.Wait()
-	if r.server.raced.Load() {
+	if r.server != nil && r.server.raced.Load() {
 		r.t.Error("a data race in the server")
 	}
-	r.ears.conn.close() // if the server lives on, nothing else would end its waiting
+	r.ears.hangUp() // if the server lives on, nothing else would end its waiting
 	hears.Wait()
 	select {
 	case err = <-failed:

@@ -25,7 +25,7 @@ const (
 // leaveStrays opens a few sessions and leaves them without a word.
 func (r *run) leaveStrays() error {
 	for range 3 {
-		c, err := dial(r.server.addr)
+		c, err := r.dial(anywhere)
 		if err == nil {
 			err = r.leaveStray(c)
 			c.close()
@@ -89,7 +89,7 @@ func (r *run) checkStrays(now *tree) (wrong []string) {
 // on their parent tells.
 func (r *run) awaitStrays() {
 	r.t.Helper()
-	c, err := dial(r.server.addr)
+	c, err := r.dial(anywhere)
 	if err != nil {
 		r.t.Fatal(err)
 	}

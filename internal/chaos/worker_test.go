@@ -48,6 +48,8 @@ type worker struct {
 	written int // tokens used
 	who     credentials
 	seen    int64 // zxid; a client presents it when it returns
+	life    int   // how many connections it has had
+	torn    bool  // it has lost one in this round: what it believes is there may not be
 	closing bool  // its last request was closeSession, and has no answer
 
 	// What it believes is there; after every look at the tree, what is.
@@ -72,7 +74,7 @@ func (w *worker) remember(t *tree) {
 
 // attach connects, and returns to the worker's session or opens one.
 func (w *worker) attach() (*conn, error) {
-	c, err := dial(w.run.server.addr)
+	c, err := w.run.dial(w.number)
 	if err != nil {
 		return nil, err
 	}
@@ -81,23 +83,53 @@ func (w *worker) attach() (*conn, error) {
 		c.close()
 		return nil, err
 	}
-	w.who = who
+	w.who, w.closing = who, false // what was sent on another connection is fenced
+	w.life++
 	return c, nil
 }
 
 // load makes requests until the round ends, by the server's end or the run's.
 func (w *worker) load() error {
+	w.torn = false
 	for !w.run.over.Load() {
 		c, err := w.attach()
 		if err == nil {
 			err = w.converse(c)
 			c.close()
 		}
+		if w.run.stubborn && err != nil && !w.run.over.Load() && w.tear(err) {
+			continue
+		}
 		if err != nil && w.run.mortal.Load() || w.excuse(err) != nil {
 			return w.excuse(err)
 		}
 	}
 	return nil
+}
+
+// retryAfter keeps those who find no server from asking all the time.
+const retryAfter = 10 * time.Millisecond
+
+// fatal tells whether an error is more than what becomes of connections.
+func fatal(err error) bool {
+	wrong := protocolError{}
+	return errors.As(err, &wrong) || errors.Is(err, errGone)
+}
+
+// tear prepares a worker that has lost its connection to come back, and tells whether it may. It makes no
+// further requests about nodes of its own in this round: so what was not answered is decided by what is
+// found in the end, and by nothing that it did since.
+func (w *worker) tear(err error) bool {
+	if errors.Is(err, errGone) && w.closing {
+		w.run.bury(w.who)
+		w.who, w.closing, err = credentials{}, false, nil
+	}
+	if err != nil && fatal(err) {
+		return false
+	}
+	w.torn, w.nodes = true, map[string][]string{}
+	time.Sleep(retryAfter)
+	return true
 }
 
 // excuse returns err unless it is what becomes of connections to a server that is being ended.
@@ -116,6 +148,7 @@ func (w *worker) converse(c *conn) error {
 		if err := w.exchange(c, window); err != nil {
 			return err
 		}
+		time.Sleep(w.run.pace)
 		if window[0].kind == wire.OpCloseSession {
 			w.who, w.closing = credentials{}, false
 			w.nodes[mine], w.nodes[drawn] = nil, nil
@@ -219,7 +252,7 @@ func (w *worker) learn(o *op) {
 
 // plan makes up the next requests.
 func (w *worker) plan() []*op {
-	if w.rng.IntN(150) == 0 {
+	if w.rng.IntN(150) == 0 && !w.torn {
 		o := w.op(wire.OpCloseSession, "")
 		o.owned = append(append(o.owned, w.nodes[mine]...), w.nodes[drawn]...)
 		return []*op{o}
@@ -234,7 +267,7 @@ func (w *worker) plan() []*op {
 func (w *worker) op(kind wire.Op, path string) *op {
 	w.written++
 	return &op{
-		worker: w.number, session: w.who.id, kind: kind, path: path, version: -1,
+		worker: w.number, session: w.who.id, life: w.life, kind: kind, path: path, version: -1,
 		token: fmt.Sprintf("w%d.%d", w.number, w.written),
 	}
 }
