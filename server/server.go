@@ -221,7 +221,7 @@ func (s *Server) wire(machine *state.Machine, recent checkpoint.Recent, meta che
 			TickMs: int64(s.cfg.TickMs), ScanEveryMs: int64(s.cfg.ContainerCheckMs),
 			ReapsPerMinute: s.cfg.ContainersPerMinute, NeverUsedMs: int64(s.cfg.ContainerNeverUsedMs),
 		},
-		Views: s.feed, Log: verdicts{s.feed}, Heard: s.front.Heard,
+		Views: s.feed, Log: verdicts{s}, Heard: s.front.Heard,
 	})
 	return nil
 }
@@ -233,13 +233,16 @@ const (
 	checkpointBytes = 64 << 20
 )
 
-// verdicts is how the reaper proposes: nobody waits for the outcome.
-type verdicts struct{ feed *feed.Feed }
+// verdicts is how the reaper proposes: in the term it judges in, outside of any stream, and never again.
+type verdicts struct{ s *Server }
 
 func (v verdicts) Propose(c *state.Command) error {
-	c.Origin = v.feed.Origin()
-	err := v.feed.Submit(nil, []feed.Submission{{Command: state.AppendCommand(nil, c)}})
-	if errors.Is(err, feed.ErrStopped) {
+	now := v.s.replica.Status()
+	err := v.s.feed.Propose(now.Leader, now.Term, c)
+	if errors.Is(err, replica.ErrOverloaded) {
+		return reaper.ErrFull
+	}
+	if errors.Is(err, replica.ErrStopped) {
 		return nil // the server is closing, and what is due now will be due again
 	}
 	return err

@@ -214,6 +214,29 @@ func TestWhileNobodyLeadsCommandsWait(t *testing.T) {
 	want(t, "a", a.taken(), "2: <nil>", "3: <nil>")
 }
 
+// A verdict is nobody's command: it goes once, in the term it was judged in, and leaves no trace in the
+// stream of numbers.
+func TestAVerdictIsOutsideOfTheStream(t *testing.T) {
+	d := newDesk(t, nil)
+	a, b := d.open(), d.open()
+	verdict := state.Command{Kind: state.ExpireSession, Session: a.id, Epoch: 1}
+	if err := d.Propose(1, 1, &verdict); err != nil {
+		t.Fatal(err)
+	}
+	if n, _ := d.Pending(); n != 0 {
+		t.Errorf("%d commands are pending", n)
+	}
+	d.Resend()
+	d.Lead(2, 2)
+	if n := len(d.log.pending); n != 1 {
+		t.Errorf("it was sent %d times", n)
+	}
+	b.create("/b")
+	d.apply()
+	want(t, "a", a.taken(), "end")
+	want(t, "b", b.taken(), "2: <nil>")
+}
+
 // A new leader is sent what is under way in loads, each of which the log may refuse.
 func TestWhatIsUnderWayGoesInLoads(t *testing.T) {
 	d := newDesk(t, func(c *feed.Config) { c.PendingBytesMax = 16 << 20 })

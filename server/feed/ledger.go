@@ -99,6 +99,13 @@ func (f *Feed) Submit(in *Inbox, commands []Submission) error {
 	return nil
 }
 
+// Propose hands the log a command outside of any stream, for the leader and term in which it was judged:
+// nobody waits for it, and it is never sent again.
+func (f *Feed) Propose(leader, term uint64, c *state.Command) error {
+	c.Origin = state.Origin{Server: f.cfg.Server}
+	return f.cfg.Log.Propose(leader, term, [][]byte{state.AppendCommand(nil, c)})
+}
+
 // Lead says who leads, and in which term: everything that is not applied is sent there, in order. A
 // leader of 0 is nobody; what is submitted waits. The raft goroutine calls it; it does not block.
 func (f *Feed) Lead(leader, term uint64) {

@@ -6,6 +6,7 @@ package reaper
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -13,8 +14,12 @@ import (
 	"github.com/grovekeeper/grove/session"
 )
 
-// Proposer hands a command to the log, with the origin of this server. It may wait, and the outcome
-// is not reported.
+// ErrFull is how a Proposer refuses a verdict for now: it is made anew, if it still holds, a tick later.
+var ErrFull = errors.New("the log takes no more verdicts now")
+
+// Proposer hands a command to the log, in the term of office in which it was judged: if that is over the
+// command must be lost, for another reaper has granted everybody a full timeout since. The outcome
+// is not reported. It may wait. Any error but ErrFull ends Run.
 type Proposer interface {
 	Propose(c *state.Command) error
 }
@@ -37,7 +42,9 @@ type Config struct {
 	Settings
 	Views Views
 	Log   Proposer
-	// Heard returns the sessions that sent anything since the last call, each at least once.
+	// Heard returns the sessions that sent anything to any server since the last call, each at least
+	// once. Those that are not known here are passed over: the news of them is still on its way, and
+	// counts as a sign of life itself.
 	Heard func() []session.ID
 }
 
@@ -90,8 +97,9 @@ func (r *Reaper) Deadline(id session.ID) (time.Time, bool) {
 	return r.start.Add(time.Duration(at) * time.Millisecond), ok
 }
 
-// Run reaps, a look a tick, until ctx ends or the log refuses a command. It begins by giving every
-// session a full timeout: nobody knows when the server before last heard of it.
+// Run reaps, a look a tick, until ctx ends or the log fails. It is one term of office: it begins by giving
+// every session a full timeout, since nobody knows when the server before last heard of it, and it
+// leaves nothing behind for the next, which Run may be called for once it has returned.
 func (r *Reaper) Run(ctx context.Context) error {
 	r.hear(true) // before the view is read: what comes after it is news
 	defer r.hear(false)
@@ -135,11 +143,28 @@ func (r *Reaper) look(empty *emptiness, wall int64) error {
 	verdicts := r.judge(come, heard, v.Sessions, wall)
 	verdicts = append(verdicts, empty.look(v.Nodes, r.mono(), wall)...)
 	for i := range verdicts {
-		if err := r.cfg.Log.Propose(&verdicts[i]); err != nil {
+		err := r.cfg.Log.Propose(&verdicts[i])
+		if errors.Is(err, ErrFull) {
+			r.postpone(verdicts[i:])
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// postpone makes sessions whose verdicts were not taken due again at the next look, unless they are heard
+// of until then. Nodes need nothing: the next scan finds them again.
+func (r *Reaper) postpone(verdicts []state.Command) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range verdicts {
+		if verdicts[i].Kind == state.ExpireSession {
+			r.silence.expiry.Touch(verdicts[i].Session, 0, r.mono())
+		}
+	}
 }
 
 func (r *Reaper) judge(come []news, heard []session.ID, alive *session.Table, wall int64) []state.Command {

@@ -53,8 +53,11 @@ func (w *world) Propose(c *state.Command) error {
 	if w.block != nil {
 		<-w.block
 	}
-	if w.refuse != nil {
-		return w.refuse
+	w.mu.Lock()
+	refuse := w.refuse
+	w.mu.Unlock()
+	if refuse != nil {
+		return refuse
 	}
 	w.apply(c)
 	return nil
@@ -111,6 +114,12 @@ func (w *world) hear(id session.ID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.heard = append(w.heard, id)
+}
+
+func (w *world) setRefuse(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refuse = err
 }
 
 func (w *world) seen() []string {
@@ -326,6 +335,51 @@ func TestARefusalEndsTheReaper(t *testing.T) {
 		w.open(4000)
 		if err := w.reaper.Run(t.Context()); !errors.Is(err, w.refuse) {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// A log that is full for now is asked again a tick later, and a session that is heard of meanwhile lives.
+func TestAVerdictThatFindsNoRoomIsMadeAnew(t *testing.T) {
+	w := newWorld(brisk)
+	w.run(t, func(t *testing.T) {
+		w.setRefuse(fmt.Errorf("propose: %w", ErrFull))
+		w.open(4000)
+		lucky := w.open(4000)
+		pass(6500 * time.Millisecond)
+		w.hear(lucky)
+		w.setRefuse(nil)
+		pass(2100 * time.Millisecond)
+		if got := fmt.Sprint(w.seen()); got != "[expired 1]" {
+			t.Errorf("got %v", got)
+		}
+	})
+}
+
+// Whoever leads again begins anew: with a full timeout for all, whatever was heard in between.
+func TestEveryTermOfOfficeBeginsAnew(t *testing.T) {
+	w := newWorld(brisk)
+	var id session.ID
+	w.run(t, func(t *testing.T) {
+		id = w.open(4000)
+		pass(3900 * time.Millisecond)
+	})
+	w.hear(id + 1000) // nobody here knows it
+	w.run(t, func(t *testing.T) {
+		at, ok := w.reaper.Deadline(id)
+		if left := time.Until(at); !ok || left < 4*time.Second || left > 5*time.Second {
+			t.Fatalf("%v left, %v", left, ok)
+		}
+		pass(3900 * time.Millisecond)
+		w.hear(id)
+		w.hear(id + 1000)
+		pass(3900 * time.Millisecond)
+		if got := w.seen(); len(got) != 0 {
+			t.Fatalf("early: %v", got)
+		}
+		pass(2200 * time.Millisecond)
+		if got := w.seen(); len(got) != 1 {
+			t.Fatalf("after timeout and a tick: %v", got)
 		}
 	})
 }
