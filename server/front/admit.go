@@ -28,11 +28,20 @@ func (c *conn) admit(frame []byte) error {
 		c.refuseAndEnd(s, wire.CodeUnimplemented)
 		return errEnding
 	}
+	if c.local {
+		if refused, err := c.admitLocal(&s); refused {
+			return err
+		}
+	} else if c.front.cfg.LinearizableReads && !c.guarded && readsTree(h.Op) {
+		c.guard()
+	}
 	switch {
 	case h.Op == wire.OpAuth:
 		return c.admitAuth(s, &r)
-	case h.Op == wire.OpSASL || h.Op == wire.OpReconfig:
+	case h.Op == wire.OpSASL:
 		c.admitRefusal(s, wire.CodeUnimplemented)
+	case h.Op == wire.OpReconfig:
+		c.admitReconfig(s, &r)
 	case h.Op == wire.OpSync:
 		c.admitSync(s, &r)
 	case h.Op == wire.OpCloseSession || h.Op.Class() == wire.ClassWrite:
@@ -73,6 +82,7 @@ func (c *conn) admitSync(s slot, r *codec.Reader) {
 		return
 	}
 	s.body = m.Append(nil)
+	c.guarded = true
 	ticket := c.lane.enter(s)
 	// The barrier stands for all that was acknowledged before now, so nothing needs to be submitted first.
 	c.feed.Sync(c.inbox, ticket)

@@ -29,8 +29,9 @@ type conn struct {
 	feed   *feed.Feed
 	nc     net.Conn
 	remote netip.AddrPort
-	inbox  *feed.Inbox
-	silent atomic.Bool // nothing was heard of the session since the last Front.Heard
+	group  *group.Group // of this connection's goroutines, and all others of Serve
+	inbox  *feed.Inbox  // nil before the client has introduced itself; set under mu
+	silent atomic.Bool  // nothing was heard of the session since the last Front.Heard
 	gone   chan struct{}
 
 	in      frames        // owned by the reader
@@ -49,6 +50,9 @@ type conn struct {
 	ending     bool              // nothing more is admitted; the connection closes when its output is written
 	failed     bool              // a Write has failed: the client does not listen any more
 	lingering  bool              // the reader waits for the client to hang up
+	leaving    bool              // nothing more is read: see drain
+	local      bool              // the session is this connection's own: see openLocal
+	guarded    bool              // reads of the batch at hand have their barrier
 	telling    bool              // the reader tells what watches missed: no other event may come in between
 	session    session.ID
 	epoch      uint32
@@ -83,10 +87,13 @@ var errEnding = errors.New("connection is ending")
 // responder once a client has introduced itself.
 func (c *conn) read(g *group.Group) {
 	defer c.close()
+	c.group = g
 	if !c.greet() {
 		return
 	}
-	c.inbox = c.feed.Join([]znode.Identity{{Scheme: "ip", ID: c.remote.Addr().String()}}, c.hurry)
+	if !c.join() {
+		return
+	}
 	g.Go("responder", func() error { c.respond(); return nil })
 	if err := c.connect(); err != nil {
 		c.linger(err)
@@ -97,10 +104,33 @@ func (c *conn) read(g *group.Group) {
 			c.linger(err)
 			return
 		}
+		c.expect()
 		if err := c.in.fill(c.nc); err != nil {
+			c.leave()
 			return
 		}
 	}
+}
+
+// join gives the connection its inbox and the identities that are known from its transport: by now a TLS
+// handshake is over.
+func (c *conn) join() bool {
+	ids := []znode.Identity{{Scheme: "ip", ID: c.remote.Addr().String()}}
+	if t, ok := c.nc.(interface{ Identities() [][2]string }); ok {
+		for _, id := range t.Identities() {
+			ids = append(ids, znode.Identity{Scheme: id[0], ID: id[1]})
+		}
+	}
+	if !carry(ids) {
+		c.front.stats.authFailed.Add(1)
+		c.front.stats.dropped.Add(1)
+		return false
+	}
+	in := c.feed.Join(ids, c.hurry)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.inbox = in
+	return true
 }
 
 // close undoes what read set up. The session lives on. The connection is cut before it leaves the feed:
@@ -162,16 +192,17 @@ func (c *conn) hurry() { c.nc.SetWriteDeadline(time.Now().Add(lingerTime)) }
 // batch admits every request that has arrived, submits the writes among them in one go and writes
 // out what could be answered at once.
 func (c *conn) batch() error {
-	if len(c.in.pending()) > 0 && c.silent.CompareAndSwap(true, false) {
-		c.front.hear(c.session)
+	if len(c.in.pending()) > 0 {
+		c.heard()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.clock()
+	c.guarded = false
 	if c.in.calm {
 		c.trim()
 	}
-	for !c.ending {
+	for !c.ending && !c.leaving {
 		frame, err := c.in.next()
 		if err != nil {
 			return c.leaveOrder(err)
@@ -182,9 +213,14 @@ func (c *conn) batch() error {
 		if err := c.room(); err != nil {
 			return err
 		}
+		// Again for each request: a long batch may wait between two of them for longer than a tick.
+		c.heard()
 		if err := c.admit(frame); err != nil {
 			return c.leaveOrder(err)
 		}
+	}
+	if c.leaving {
+		return c.leaveOrder(errEnding)
 	}
 	if err := c.send(); err != nil {
 		return err
@@ -193,6 +229,13 @@ func (c *conn) batch() error {
 		return errEnding
 	}
 	return nil
+}
+
+// heard notes that the session is alive, once between two calls of Front.Heard.
+func (c *conn) heard() {
+	if c.silent.Load() && !c.local && c.silent.CompareAndSwap(true, false) {
+		c.front.hear(c.session)
+	}
 }
 
 // trim lets go of the room that the connection needed when it was busy.
@@ -306,134 +349,4 @@ func (c *conn) ease() error {
 func (c *conn) clock() {
 	now := time.Now()
 	c.now, c.nowMs = int64(now.Sub(epochStart)), now.UnixMilli()
-}
-
-// respond is the responder: it answers what the applier has put in the inbox.
-func (c *conn) respond() {
-	for {
-		select {
-		case <-c.inbox.Ready():
-		case <-c.gone:
-			return
-		}
-		if !c.answerInbox() {
-			return
-		}
-	}
-}
-
-// answerInbox takes what is in the inbox, turns it into output and lets the requests behind follow.
-// It reports whether the connection goes on.
-func (c *conn) answerInbox() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.telling && !c.ending {
-		c.turn.Wait()
-	}
-	// What the client does not take stays in the inbox, which has a bound.
-	if c.ease() != nil {
-		c.end()
-		return false
-	}
-	c.clock()
-	var more bool
-	c.done, more = c.inbox.TakeDone(c.done)
-	for i := range c.done {
-		c.settle(&c.done[i])
-	}
-	clear(c.done) // they hold views, and an idle connection must not
-	c.done = c.done[:0]
-	c.advance()
-	if c.lane.empty() {
-		c.catchUp() // else what the log has decided of this session may be older news, and comes first
-	}
-	if !more {
-		c.ending = true
-	}
-	err := c.send()
-	if c.ending || err != nil {
-		c.end()
-		return false
-	}
-	c.turn.Broadcast()
-	return true
-}
-
-// end closes a connection that has nothing more to say, from the responder's side. The reader may be
-// blocked in a read: it is woken by a deadline, lingers and closes.
-func (c *conn) end() {
-	c.ending = true
-	c.turn.Broadcast()
-	if !c.lingering {
-		c.nc.SetReadDeadline(time.Now())
-	}
-}
-
-// settle records the outcome of a request that went through the log.
-func (c *conn) settle(d *feed.Completion) {
-	s := c.lane.at(d.Ticket)
-	if s == c.lane.first() {
-		c.answerDone(s, d)
-		c.lane.leave()
-		return
-	}
-	kept := *d
-	s.phase, s.done = complete, &kept
-}
-
-// advance answers requests from the head of the lane until one must wait for the log.
-func (c *conn) advance() {
-	c.behind = true
-	defer func() {
-		if c.behind = false; c.lane.empty() {
-			c.seen = nil // an idle connection holds no view
-		}
-	}()
-	for s := c.lane.first(); s != nil && !c.ending; s = c.lane.first() {
-		switch s.phase {
-		case awaiting:
-			return
-		case complete:
-			c.answerDone(s, s.done)
-		case refused:
-			c.refuse(s)
-		case deferred:
-			req := *s
-			c.answerNow(&req, req.body)
-		case withheld:
-			c.lane.free(func(w feed.Submission) { c.submit = append(c.submit, w) })
-			return
-		}
-		c.lane.leave()
-		if c.ease() != nil {
-			return
-		}
-	}
-}
-
-// answerDone answers a request that went through the log, after the events up to it.
-func (c *conn) answerDone(s *slot, d *feed.Completion) {
-	// A sync may have been confirmed before a write in front of it was decided.
-	if c.seen != nil && c.seen.Zxid > d.View.Zxid {
-		d.View, d.Result.Zxid = c.seen, c.seen.Zxid
-	}
-	c.overtake(d.Result.Zxid)
-	c.answerResult(s, &d.Result)
-	c.seen = d.View
-}
-
-// current returns the view by which the request at hand is answered. In the lane that is the one which
-// the write before it was published with: the newest may show a write that stands behind it.
-func (c *conn) current() *state.View {
-	if c.behind {
-		return c.seen
-	}
-	return c.feed.View()
-}
-
-// newest notes that v has been shown: what stands behind must not see less.
-func (c *conn) newest(v *state.View) {
-	if c.behind {
-		c.seen = v
-	}
 }

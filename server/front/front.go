@@ -39,6 +39,14 @@ type Config struct {
 	Policy      state.Policy // travels with every command
 	SuperDigest string       // the digest identity that passes every check; empty: none
 
+	// LinearizableReads has a quorum confirm, before each read of the tree, that it will show all that was
+	// acknowledged before it was sent. Reads that arrive together share that.
+	LinearizableReads bool
+	// Reconfigure changes the membership. Nil: there is none to be changed.
+	Reconfigure Reconfigure
+	// ReconfigDisabled has every request for that refused before anything else is looked at.
+	ReconfigDisabled bool
+
 	// Word answers a four-letter word. Nil: none is answered.
 	Word func(word string, w io.Writer) error
 	// Random fills b with bytes nobody can guess.
@@ -47,14 +55,19 @@ type Config struct {
 
 // Front is the set of client connections of one server.
 type Front struct {
-	cfg   Config
-	stats totals
+	cfg    Config
+	stats  totals
+	mode   mode
+	rounds rounds // what handshakes ask of the quorum
 
 	mu       sync.Mutex // guards the fields below; innermost
 	conns    map[*conn]struct{}
 	perAddr  map[netip.Addr]int
 	heard    []session.ID // sessions that sent anything since the last Heard
 	draining bool
+
+	listeners map[net.Listener]struct{} // of Serve
+	empty     chan struct{}             // closed when draining has come to its end; nil: nobody waits
 }
 
 // New returns a front without connections.
@@ -65,7 +78,7 @@ func New(cfg Config) *Front {
 	if cfg.WatchesMax == 0 {
 		cfg.WatchesMax = watchesMax
 	}
-	f := &Front{cfg: cfg, conns: map[*conn]struct{}{}, perAddr: map[netip.Addr]int{}}
+	f := &Front{cfg: cfg, conns: map[*conn]struct{}{}, perAddr: map[netip.Addr]int{}, listeners: map[net.Listener]struct{}{}}
 	f.stats.reset()
 	return f
 }
@@ -79,7 +92,13 @@ func (f *Front) Serve(ctx context.Context, l net.Listener) error {
 		f.closeAll()
 	})
 	defer stop()
+	f.mu.Lock()
+	f.listeners[l] = struct{}{}
+	f.mu.Unlock()
 	err := f.accept(ctx, g, l)
+	f.mu.Lock()
+	delete(f.listeners, l)
+	f.mu.Unlock()
 	g.Stop()
 	f.closeAll()
 	return errors.Join(err, g.Wait())
@@ -94,6 +113,9 @@ func (f *Front) accept(ctx context.Context, g *group.Group, l net.Listener) erro
 			if err == nil {
 				nc.Close()
 			}
+			return nil
+		case errors.Is(err, net.ErrClosed) && f.isDraining():
+			<-ctx.Done() // those who are here already are still being served
 			return nil
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accept on %s: %w", l.Addr(), err)
@@ -144,6 +166,13 @@ func (f *Front) forget(c *conn) {
 	if f.perAddr[c.remote.Addr()]--; f.perAddr[c.remote.Addr()] <= 0 {
 		delete(f.perAddr, c.remote.Addr())
 	}
+	f.noticeEmpty()
+}
+
+func (f *Front) isDraining() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.draining
 }
 
 func (f *Front) closeAll() {

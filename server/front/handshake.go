@@ -11,6 +11,7 @@ import (
 	"github.com/grovekeeper/grove/server/feed"
 	"github.com/grovekeeper/grove/server/state"
 	"github.com/grovekeeper/grove/session"
+	"github.com/grovekeeper/grove/znode"
 )
 
 // wordTimeout bounds the writing of the answer to a four-letter word.
@@ -18,14 +19,17 @@ const wordTimeout = 10 * time.Second
 
 // Why a handshake was refused without an answer.
 var (
-	errAhead     = errors.New("client has seen a later zxid than this server")
-	errNoSession = errors.New("session is gone")
+	errAhead       = errors.New("client has seen a later zxid than this server")
+	errNoSession   = errors.New("session is gone")
+	errUnconfirmed = errors.New("nobody confirms that the session is gone")
+	errClosed      = errors.New("server does not serve this client now")
 )
 
 // greet reads what the client says first: a four-letter word, which it answers, or the frame of a
 // connect request, which it leaves in the buffer. It reports whether there is a client to serve.
 func (c *conn) greet() bool {
-	c.nc.SetReadDeadline(time.Now().Add(c.front.cfg.HandshakeTimeout))
+	// Both ways: behind the first Read there may be a TLS handshake, which writes as well.
+	c.deadline(c.nc.SetDeadline, time.Now().Add(c.front.cfg.HandshakeTimeout))
 	c.in.limit = wire.MaxConnectFrame
 	for {
 		got := c.in.pending()
@@ -42,7 +46,7 @@ func (c *conn) greet() bool {
 				return false
 			}
 			if len(got) >= 4+size {
-				c.nc.SetReadDeadline(time.Time{})
+				c.deadline(c.nc.SetDeadline, time.Time{})
 				return true
 			}
 		}
@@ -69,18 +73,46 @@ func (c *conn) answerWord(word string) {
 	}
 }
 
+// deadline sets a deadline of the socket, unless the connection is on its way out: then it has another,
+// which must not be put off.
+func (c *conn) deadline(set func(time.Time) error, t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ending && !c.leaving {
+		set(t)
+	}
+}
+
 // connect opens a session or attaches the one the client names, and returns once the answer is in
 // the output. What the client sends meanwhile stays unread: it needs the session.
 func (c *conn) connect() error {
-	frame, err := c.in.next()
+	hello, err := c.hello()
 	if err != nil {
 		return err
 	}
+	switch c.front.Mode() {
+	case Closed:
+		err = errClosed
+	case ReadOnly:
+		err = c.openLocal(&hello)
+	default:
+		err = c.openShared(&hello)
+	}
+	if errors.Is(err, errClosed) || errors.Is(err, errAhead) || errors.Is(err, errUnconfirmed) {
+		c.front.stats.dropped.Add(1)
+	}
+	return err
+}
+
+// hello takes the connect request out of the buffer, which it aliases.
+func (c *conn) hello() (m wire.ConnectRequest, err error) {
+	frame, err := c.in.next()
+	if err != nil {
+		return m, err
+	}
 	r := codec.NewReader(frame)
-	var hello wire.ConnectRequest
-	hello.Decode(&r)
-	if r.Err() != nil {
-		return r.Err()
+	if m.Decode(&r); r.Err() != nil {
+		return m, r.Err()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,29 +120,43 @@ func (c *conn) connect() error {
 	c.tally.received++
 	c.tally.bytesIn += int64(4 + len(frame))
 	c.in.limit = c.front.cfg.FrameBytesMax
-	c.readOnly = hello.HasReadOnly
-	if hello.LastZxidSeen > int64(c.feed.View().Zxid) {
-		c.front.stats.dropped.Add(1)
+	c.readOnly = m.HasReadOnly
+	c.timeout = session.Clamp(m.TimeoutMs, c.front.cfg.SessionTimeoutMinMs, c.front.cfg.SessionTimeoutMaxMs)
+	return m, nil
+}
+
+// openShared opens or attaches a session that all servers know.
+func (c *conn) openShared(hello *wire.ConnectRequest) error {
+	if !c.reaches(znode.Zxid(hello.LastZxidSeen)) {
 		return errAhead
 	}
-	op := wire.OpCreateSession
+	id, password := session.ID(hello.SessionID), passwordOf(hello.Password)
+	// Refused here, a wrong password costs no entry in the log, and the connection that holds the
+	// session does not notice. The machine checks again.
+	known := id == 0
+	if !known {
+		var err error
+		if known, err = c.knows(id, password); err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !known {
+		c.appendInvalidSession()
+		return errors.Join(errNoSession, c.flush())
+	}
+	c.clock()
 	c.commandHeader()
-	c.command.TimeoutMs = session.Clamp(hello.TimeoutMs, c.front.cfg.SessionTimeoutMinMs, c.front.cfg.SessionTimeoutMaxMs)
-	if hello.SessionID == 0 {
+	c.command.TimeoutMs = c.timeout
+	if id == 0 {
 		c.command.Kind = state.OpenSession
 		c.front.cfg.Random(c.command.Random[:])
 	} else {
-		// Refused here, a wrong password costs no entry in the log, and the connection that holds
-		// the session does not notice. The machine checks again.
-		id, password := session.ID(hello.SessionID), passwordOf(hello.Password)
-		if s, ok := c.feed.View().Sessions.Get(id); !ok || !s.Password.Equal(password) {
-			c.appendInvalidSession()
-			return errors.Join(errNoSession, c.flush())
-		}
 		c.command.Kind = state.AttachSession
 		c.command.Session, c.command.Password = id, password
 	}
-	c.propose(slot{op: op, arrived: c.now})
+	c.propose(slot{op: wire.OpCreateSession, arrived: c.now})
 	if err := c.send(); err != nil {
 		return err
 	}
@@ -174,6 +220,7 @@ const multiKept = 256
 // to the log with the others of the batch: behind a fence if a read stands before it, which must not
 // see it, and later if that read goes by whatever view is the newest.
 func (c *conn) propose(s slot) {
+	c.guarded = true
 	size := 96 + len(c.command.Op.Path) + len(c.command.Op.Data)
 	command := state.AppendCommand(make([]byte, 0, size), &c.command)
 	if c.lane.strict > 0 {

@@ -84,10 +84,11 @@ func (l *lane) fenceOff() bool {
 
 // strict says whether a write behind s must not be in the log before s is answered. A read that leaves
 // a watch, and whatever else concerns watches, goes by the newest view there is when its turn comes:
-// then the watch is armed. A sync goes by whatever view it is confirmed in. Plain reads go by the view
-// of the write or sync before them, and a fence will do.
+// then the watch is armed. A sync, a barrier and a change of the membership go by whatever view they
+// are confirmed in. Plain reads go by the view of the write or sync before them, and a fence will do.
 func (s *slot) strict() bool {
-	if s.op == wire.OpSync {
+	switch s.op {
+	case wire.OpSync, opBarrier, wire.OpReconfig:
 		return s.phase != refused
 	}
 	if s.phase != deferred {
@@ -140,6 +141,13 @@ func (l *lane) first() *slot {
 		return nil
 	}
 	return l.at(l.head)
+}
+
+// refuse makes the request one whose answer is known.
+func (l *lane) refuse(s *slot, code wire.Code) {
+	l.count(s, -1)
+	s.phase, s.sentence = refused, code
+	l.count(s, 1)
 }
 
 // leave removes the oldest request.
