@@ -22,5 +22,4 @@ var (
 	ErrTables      = errors.New("servers are given different peers")
 	ErrTwoClusters = errors.New("peers belong to different clusters")
 	ErrWrongServer = errors.New("a server answers under another number")
-	ErrSameNode    = errors.New("two directories have the same node")
 )

@@ -179,11 +179,19 @@ func bracketed(host string) string {
 
 // parseID reads a number of a server.
 func parseID(text string) (ID, error) {
+	n, err := parseInt(text)
+	if err != nil {
+		return 0, err
+	}
+	return checkID(n)
+}
+
+func parseInt(text string) (int64, error) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %q is not a server number", ErrUnreadable, text)
 	}
-	return checkID(n)
+	return n, nil
 }
 
 func checkID(n int64) (ID, error) {
