@@ -16,11 +16,12 @@ type scheme struct {
 	matches func(identity string, r *rule) bool // does an identity of this scheme meet a rule of it
 }
 
-// schemes holds one row per scheme. x509 and sasl are to be rows here.
+// schemes holds one row per scheme. sasl is to be a row here.
 var schemes = [...]scheme{
 	{name: "world", anyone: true, valid: validWorld},
 	{name: "digest", expands: true, valid: validDigest, matches: equalID},
 	{name: "ip", valid: validIP, matches: inPrefix},
+	{name: "x509", expands: true, valid: validDN, matches: equalID},
 }
 
 func schemeOf(name string) *scheme {

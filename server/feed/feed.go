@@ -1,7 +1,8 @@
 // Package feed is where applied state meets readers. It applies what is committed, fires the watches,
 // swaps the view and completes the requests, in that order, so that whoever can see zxid Z already
 // holds every event up to Z. It numbers the commands this server originates, sends them to whoever
-// leads until they are applied, and knows which connection waits for each. It never speaks the wire protocol and never touches a socket or a file.
+// leads until they are applied, and knows which connection waits for each. It never speaks the wire
+// protocol and never touches a socket or a file.
 //
 //	committed entries ─► Apply: machine ─► fire ─► swap ─► complete ─► inboxes ─► connections
 //	                            └── applier goroutine ──┘  └ fire and swap under one lock ┘

@@ -125,6 +125,8 @@ func (m *Machine) dispatch(kind Kind, c *Command, op *Op, out *Outcome, res *Res
 		return m.multi(c, out)
 	case Reap:
 		return m.reap(op)
+	case Configure:
+		return m.configure(op)
 	}
 	return nil // Noop; the decoder lets no other kind through
 }

@@ -23,6 +23,7 @@ const (
 	Check         Kind = 10 // Op: Path, Version
 	Multi         Kind = 11 // Multi: all or none
 	Reap          Kind = 12 // Op: Path, Czxid, TTL (ms an unused container may live, 0: for ever); judged again at apply
+	Configure     Kind = 13 // Op: Data, the table of members; comes with the entry that changes the membership
 )
 
 // String names the kind for logs and metrics.
@@ -64,6 +65,7 @@ var kinds = [...]struct {
 	Check:         {name: "check", body: bodyOp, fenced: true, inside: true},
 	Multi:         {name: "multi", body: bodyMulti, fenced: true},
 	Reap:          {name: "reap", body: bodyOp},
+	Configure:     {name: "configure", body: bodyOp},
 }
 
 // known reports whether k has a row.

@@ -17,7 +17,7 @@ import (
 func anyCommand() *rapid.Generator[Command] {
 	return rapid.Custom(func(t *rapid.T) Command {
 		c := Command{
-			Kind:   Kind(rapid.IntRange(int(Noop), int(Reap)).Draw(t, "kind")),
+			Kind:   Kind(rapid.IntRange(int(Noop), int(Configure)).Draw(t, "kind")),
 			Policy: Policy(rapid.IntRange(0, policyAll).Draw(t, "policy")),
 			Epoch:  rapid.Uint32().Draw(t, "epoch"),
 			Origin: Origin{
@@ -149,6 +149,9 @@ func TestGoldenCommands(t *testing.T) {
 		{"reap", "010c" + head + "0020" + "000000022f61" + "0000000000000009", func(c *Command) {
 			c.Kind, c.Op = Reap, Op{Kind: Reap, Path: "/a", Czxid: 9}
 		}},
+		{"configure", "010d" + head + "0001" + "00000000" + "0000000178", func(c *Command) {
+			c.Kind, c.Op = Configure, Op{Kind: Configure, Data: []byte("x")}
+		}},
 		{"multi", "010b" + head + "00000002" + "0a" + "0000" + "000000012f" + "07" + "0010" + "000000022f61" + "00000001", func(c *Command) {
 			c.Kind, c.Multi = Multi, []Op{{Kind: Check, Path: "/"}, {Kind: Delete, Path: "/a", Version: 1}}
 		}},
@@ -222,10 +225,11 @@ func TestNewer(t *testing.T) {
 
 func TestEncodingRefusesWhatReplayWould(t *testing.T) {
 	for name, c := range map[string]Command{
-		"kind 0":         {},
-		"kind too large": {Kind: Kind(len(kinds))},
-		"nested multi":   {Kind: Multi, Multi: []Op{{Kind: Multi}}},
-		"reap in multi":  {Kind: Multi, Multi: []Op{{Kind: Reap}}},
+		"kind 0":             {},
+		"kind too large":     {Kind: Kind(len(kinds))},
+		"nested multi":       {Kind: Multi, Multi: []Op{{Kind: Multi}}},
+		"configure in multi": {Kind: Multi, Multi: []Op{{Kind: Configure}}},
+		"reap in multi":      {Kind: Multi, Multi: []Op{{Kind: Reap}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {
@@ -241,7 +245,7 @@ func TestEncodingRefusesWhatReplayWould(t *testing.T) {
 // Every kind has a row, a name and a body.
 func TestKinds(t *testing.T) {
 	names := map[string]Kind{}
-	for k := Noop; k <= Reap; k++ {
+	for k := Noop; k <= Configure; k++ {
 		row := kinds[k]
 		if !k.known() || row.name == "" || row.body == 0 {
 			t.Errorf("kind %d has no complete row: %+v", k, row)
@@ -254,7 +258,7 @@ func TestKinds(t *testing.T) {
 			t.Errorf("%v may stand in a multi, but is no operation", k)
 		}
 	}
-	if len(kinds) != int(Reap)+1 || Kind(0).known() {
+	if len(kinds) != int(Configure)+1 || Kind(0).known() {
 		t.Errorf("%d rows", len(kinds))
 	}
 }

@@ -68,7 +68,7 @@ func (a *author) command() Command {
 		c.Origin = Origin{Server: 1, Boot: a.boot, Seq: a.seq}
 	}
 	c.Kind = rapid.SampledFrom([]Kind{
-		OpenSession, OpenSession, AttachSession, CloseSession, ExpireSession, Noop, Reap, Reap,
+		OpenSession, OpenSession, AttachSession, CloseSession, ExpireSession, Noop, Reap, Reap, Configure,
 		Create, Create, Create, Create, Delete, Delete, Set, Set, Check, Multi, Multi, Multi,
 	}).Draw(a.T, "kind")
 	a.attend(&c)
@@ -108,7 +108,7 @@ func (a *author) attend(c *Command) {
 
 func (a *author) op(kind Kind) Op {
 	op := Op{Kind: kind, Path: rapid.SampledFrom(somePaths).Draw(a.T, "path")}
-	if kind == Create || kind == Set {
+	if kind == Create || kind == Set || kind == Configure {
 		op.Data = rapid.SampledFrom([][]byte{nil, {}, []byte("one"), []byte("two and more")}).Draw(a.T, "data")
 	}
 	if kind == Create {

@@ -148,6 +148,7 @@ func number[T ~int32 | ~int64 | ~uint8 | ~uint32 | ~uint64](l *line, key string,
 //	                                     version= (default -1); data= for DATA with a = in it
 //	NAME multi OP ; OP …                 OP as above, without NAME; attributes of the whole before multi
 //	reap PATH | noop | entry HEX         czxid=
+//	configure                            data=, with \n for newlines
 //	read PATH | pin VIEW | restart       read looks at in=VIEW or the machine
 //
 // Commands take zxid= time= origin=SERVER/BOOT/SEQ policy= feature= besides.
@@ -162,6 +163,9 @@ func (s *stage) play(text string) string {
 		return s.turn(&l)
 	case "reap":
 		return s.apply(&l, &Command{Kind: Reap, Op: Op{Path: l.word(1), Czxid: number(&l, "czxid", znode.Zxid(0))}})
+	case "configure":
+		data := strings.ReplaceAll(l.attrs["data"], `\n`, "\n")
+		return s.apply(&l, &Command{Kind: Configure, Op: Op{Data: []byte(data)}})
 	case "noop":
 		return s.apply(&l, &Command{Kind: Noop})
 	case "entry":

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/grovekeeper/grove/session"
@@ -78,6 +79,17 @@ func (t *twin) apply(zxid znode.Zxid, c *Command) (r twinResult) {
 		}
 		return r
 	case Noop:
+		return r
+	case Configure:
+		n := t.nodes["/zookeeper/config"]
+		table := string(c.Op.Data)
+		if table != "" {
+			table += "\n"
+		}
+		n.data = shown(fmt.Appendf(nil, "%sversion=%x", table, int64(zxid)))
+		n.stat.Version, n.stat.Mzxid, n.stat.Mtime = -1, zxid, t.time
+		t.nodes["/zookeeper/config"] = n
+		r.changes = append(r.changes, "data-set /zookeeper/config")
 		return r
 	case Reap:
 		n, ok := t.nodes[c.Op.Path]
@@ -242,7 +254,8 @@ func (t *twin) stat(path string) znode.Stat {
 	st.NumChildren = int32(len(t.children(path)))
 	st.Cversion = 2*n.made - st.NumChildren
 	if n.data != "null" {
-		st.DataLength = int32(len(n.data) - len(`""`))
+		data, _ := strconv.Unquote(n.data)
+		st.DataLength = int32(len(data))
 	}
 	return st
 }
