@@ -16,10 +16,24 @@ import (
 type change struct {
 	token     uint64 // 0 if there is none
 	term      uint64 // it was proposed in; after that its outcome is nobody's to tell
-	context   []byte // what the entry carries to be recognised by
+	mark      []byte // what the entry's context begins with, to be recognised by
 	issued    uint64 // the newest token
 	effective uint64 // index of the newest change in effect, whoever proposed it
 }
+
+// An agreed change carries, in its context, what it is recognised by and what its proposer sent
+// along:
+//
+//	0       8        16
+//	+-------+--------+--- ... ---+
+//	| boot  | token  | payload   |
+//	+-------+--------+--- ... ---+
+const (
+	changeMark = 16
+	// changePayloadMax bounds what a change may carry: it counts neither with the window nor with
+	// the queue of proposals. It is the size of a message to a peer.
+	changePayloadMax = 1 << 20
+)
 
 // Changed is what became of a change of the membership.
 type Changed struct {
@@ -32,8 +46,10 @@ type Changed struct {
 // way of a joint membership that is left automatically. It must be this member that leads
 // (ErrNotLeader), and no other change may be under way (ErrChangePending). A change that Raft could
 // not carry out is refused here (ErrChangeInvalid): once agreed, it would stop every member. What
-// becomes of it comes with Output.Change under the token returned.
-func (c *Core) Change(changes ...*pb.ConfChangeSingle) (token uint64, err error) {
+// becomes of it comes with Output.Change under the token returned. The applier gets the payload, on
+// every member, with the entry from which on the change is in effect: for several at once that is the
+// one that begins the joint membership.
+func (c *Core) Change(payload []byte, changes ...*pb.ConfChangeSingle) (token uint64, err error) {
 	defer c.guard(&err)
 	if c.soft.Role != Leader {
 		return 0, ErrNotLeader
@@ -41,17 +57,21 @@ func (c *Core) Change(changes ...*pb.ConfChangeSingle) (token uint64, err error)
 	if c.change.token != 0 || c.change.effective > c.applied || len(c.conf.VotersOutgoing) > 0 {
 		return 0, ErrChangePending
 	}
+	if len(payload) > changePayloadMax {
+		return 0, fmt.Errorf("%w: payload of %d bytes", ErrChangeInvalid, len(payload))
+	}
 	cc := &pb.ConfChangeV2{Changes: changes}
 	if err := c.rehearse(cc); err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrChangeInvalid, err)
 	}
 	c.change.issued++
-	cc.Context = binary.BigEndian.AppendUint64(nil, c.reads.boot)
-	cc.Context = binary.BigEndian.AppendUint64(cc.Context, c.change.issued)
+	mark := binary.BigEndian.AppendUint64(make([]byte, 0, changeMark+len(payload)), c.reads.boot)
+	mark = binary.BigEndian.AppendUint64(mark, c.change.issued)
+	cc.Context = append(mark, payload...)
 	if err := c.proposeChange(cc); err != nil {
 		return 0, err
 	}
-	c.change.token, c.change.term, c.change.context = c.change.issued, c.hard.Term, cc.Context
+	c.change.token, c.change.term, c.change.mark = c.change.issued, c.hard.Term, mark
 	return c.change.token, nil
 }
 
@@ -98,9 +118,10 @@ func (c *Core) rehearse(cc *pb.ConfChangeV2) error {
 	return err
 }
 
-// reconfigure puts the agreed change e into effect and returns the membership it leads to. An entry
-// that does not decode, or cannot be carried out, stops this member as it stops every other.
-func (c *Core) reconfigure(e *pb.Entry) []byte {
+// reconfigure puts the agreed change e into effect and returns the membership it leads to, and what
+// the change carried. An entry that does not decode, or cannot be carried out, stops this member as
+// it stops every other.
+func (c *Core) reconfigure(e *pb.Entry) confAt {
 	var cc pb.ConfChangeI
 	if e.GetType() == pb.EntryConfChange {
 		v1 := &pb.ConfChange{}
@@ -111,17 +132,29 @@ func (c *Core) reconfigure(e *pb.Entry) []byte {
 		mustUnmarshal(e, v2)
 		cc = v2
 	}
+	before := c.matches()
 	c.settle(c.node.ApplyConfChange(cc))
 	c.change.effective = e.GetIndex()
+	c.due.Members = c.conf
+	c.partFrom(before, e.GetIndex())
 	state, err := proto.Marshal(c.conf)
 	if err != nil {
 		panic(err) // lists of numbers always marshal
 	}
-	if c.change.token != 0 && bytes.Equal(cc.AsV2().GetContext(), c.change.context) {
+	context := cc.AsV2().GetContext()
+	if c.change.token != 0 && bytes.HasPrefix(context, c.change.mark) {
 		c.due.Change = &Changed{Token: c.change.token, ConfState: state}
 		c.change.token = 0
 	}
-	return state
+	return confAt{e.GetIndex(), state, payloadOf(context)}
+}
+
+// payloadOf returns what came with a change; nil if nothing did, as in the first logs.
+func payloadOf(context []byte) []byte {
+	if len(context) <= changeMark {
+		return nil
+	}
+	return context[changeMark:]
 }
 
 func mustUnmarshal(e *pb.Entry, into proto.Message) {

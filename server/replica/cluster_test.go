@@ -227,7 +227,9 @@ func (c *cluster) apply(m *member) {
 }
 
 func content(e Entry) string {
-	if e.ConfState != nil {
+	if e.ConfState != nil && e.Data != nil {
+		return fmt.Sprintf("%s, with %q", members(e.ConfState), e.Data)
+	} else if e.ConfState != nil {
 		return members(e.ConfState)
 	}
 	return fmt.Sprintf("%q", e.Data)

@@ -27,15 +27,17 @@ var (
 	// ErrUndecided says that leadership changed before a membership change was decided: it may
 	// still happen, or never.
 	ErrUndecided = errors.New("replica: leadership changed before the outcome was known")
+	// ErrRemoved says that this member is none any more: the entry that removed it has been applied.
+	ErrRemoved = errors.New("replica: removed from the membership")
 	// ErrMessage says that a received message is not one that a sound peer sends.
 	ErrMessage = errors.New("replica: malformed message")
 	// ErrStart says that the log and the state to start from do not fit together.
 	ErrStart = errors.New("replica: log does not fit the state")
 )
 
-// Entry is one slot of the agreed log. Data is nil for an entry that is not a payload: the first of
-// a term, or a change of the membership. ConfState is set on the latter only: the membership from
-// this entry on, in the form that Start takes it back.
+// Entry is one slot of the agreed log. Data is nil for the first entry of a term, and for a change of
+// the membership that came without a payload. ConfState is set for such a change only: the membership
+// from this entry on, in the form that Start takes it back.
 type Entry struct {
 	Index, Term uint64
 	Data        []byte

@@ -36,6 +36,7 @@ type Core struct {
 	props  proposals
 	reads  reads
 	change change
+	parted parted
 	due    Output // what the next Output adds to what Raft says
 }
 
@@ -80,6 +81,7 @@ func NewCore(cfg CoreConfig) (c *Core, err error) {
 	}
 	c.soft.Term, c.change.effective = c.hard.Term, cfg.Start.Index
 	c.settle(s.conf)
+	c.parted.from(c.isMember(), cfg.Start.Index)
 	if cfg.Image != nil {
 		s.image = func() (Image, bool) { return c.current(cfg.Image()) }
 	}
@@ -265,6 +267,7 @@ func (c *Core) turn(soft *raft.SoftState, hard *pb.HardState) {
 	c.due.Soft = &Soft{Leader: c.soft.Leader, Term: c.soft.Term, Role: c.soft.Role}
 	c.props.reset()
 	c.reads.lost()
+	c.parted.waiting = nil
 	c.abandon()
 }
 
@@ -295,7 +298,7 @@ func (c *Core) handApply(m *pb.Message) {
 	a := &Apply{Entries: m.GetEntries(), responses: m.GetResponses()}
 	for _, e := range a.Entries {
 		if e.GetType() != pb.EntryNormal {
-			a.confs = append(a.confs, confAt{e.GetIndex(), c.reconfigure(e)})
+			a.confs = append(a.confs, c.reconfigure(e))
 		}
 	}
 	c.handed = a.Entries[len(a.Entries)-1].GetIndex()

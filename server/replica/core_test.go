@@ -34,6 +34,16 @@ func learner(id uint64) *pb.ConfChangeSingle {
 	return &pb.ConfChangeSingle{Type: pb.ConfChangeAddLearnerNode.Enum(), NodeId: &id}
 }
 
+func voter(id uint64) *pb.ConfChangeSingle {
+	return &pb.ConfChangeSingle{Type: pb.ConfChangeAddNode.Enum(), NodeId: &id}
+}
+
+func gone(id uint64) *pb.ConfChangeSingle {
+	return &pb.ConfChangeSingle{Type: pb.ConfChangeRemoveNode.Enum(), NodeId: &id}
+}
+
+func list(changes ...*pb.ConfChangeSingle) []*pb.ConfChangeSingle { return changes }
+
 func appliedOf(c *cluster, from uint64) []string {
 	var out []string
 	for i := from; c.agreed[i] != ""; i++ {
@@ -288,7 +298,7 @@ func TestReadMarksAreNotReused(t *testing.T) {
 // learner that asks it may read.
 func TestLoneVoterDoesNotAnswerTooEarly(t *testing.T) {
 	c, m := alone(t, Limits{})
-	if _, err := m.Change(learner(2)); err != nil {
+	if _, err := m.Change(nil, learner(2)); err != nil {
 		t.Fatal(err)
 	}
 	c.pump(m)
@@ -333,11 +343,11 @@ func TestChangeUndecided(t *testing.T) {
 	c := three(t)
 	m := c.members[1]
 	c.cut[1] = true
-	token, err := m.Change(learner(4))
+	token, err := m.Change(nil, learner(4))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Change(learner(5)); !errors.Is(err, ErrChangePending) {
+	if _, err := m.Change(nil, learner(5)); !errors.Is(err, ErrChangePending) {
 		t.Errorf("a second change: %v", err)
 	}
 	for range 20 {

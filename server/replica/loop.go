@@ -45,6 +45,9 @@ func (l *loop) turns(ctx context.Context) error {
 		if err := l.turn(); err != nil {
 			return err
 		}
+		if l.core.Removed() {
+			return ErrRemoved
+		}
 		// Both questions before both looks: what is put after a look leaves a token.
 		roomy, wants := l.roomy(), l.wants()
 		if roomy && l.received.Len() > 0 || wants && l.proposals.Len() > 0 {
@@ -188,6 +191,10 @@ func (l *loop) tell(out Output) {
 			l.cfg.OnSoft(*s)
 		}
 	}
+	if m := out.Members; m != nil {
+		l.cfg.Logger.Info("raft", "member", l.cfg.ID,
+			"voters", m.Voters, "outgoing", m.VotersOutgoing, "learners", m.Learners)
+	}
 	if n := out.Reads; n > 0 {
 		for _, done := range l.reads[:n] {
 			done(out.Read, nil)
@@ -215,8 +222,10 @@ func (l *loop) read(done func(uint64, error)) {
 }
 
 // change asks the core for a change of the membership.
-func (l *loop) change(done func([]byte, error), changes []*pb.ConfChangeSingle) error {
-	token, err := l.core.Change(changes...)
+func (l *loop) change(
+	done func([]byte, error), payload []byte, changes []*pb.ConfChangeSingle,
+) error {
+	token, err := l.core.Change(payload, changes...)
 	if l.core.Failed() {
 		return err
 	}

@@ -52,6 +52,7 @@ type Output struct {
 	Reads    int           // that many of the oldest reads are answered …
 	Read     uint64        // … by this index: a state that has applied it is fresh enough
 	Change   *Changed      // a membership change was decided
+	Members  *pb.ConfState // set when it changed; read-only
 }
 
 // Append is one piece of work for the log: Image if there is one, then Entries and Hard, then
@@ -79,8 +80,9 @@ type Apply struct {
 	responses []*pb.Message
 }
 
-// confAt is the membership from one entry on.
+// confAt is the membership from one entry on, and what came with the change.
 type confAt struct {
-	index uint64
-	state []byte
+	index   uint64
+	state   []byte
+	payload []byte
 }

@@ -97,6 +97,17 @@ func (n *network) await() *running {
 	return nil
 }
 
+// removed wants the member to have ended because it is none any more.
+func (n *network) removed(id uint64) *running {
+	n.t.Helper()
+	m := n.members[id]
+	if synctest.Wait(); !isClosed(m.ended) || !errors.Is(m.err, ErrRemoved) {
+		n.t.Fatalf("member %d: status %+v, run: %v", id, m.Status(), m.err)
+	}
+	delete(n.members, id)
+	return m
+}
+
 func (n *network) end() {
 	for _, m := range n.members {
 		m.end()
@@ -167,7 +178,7 @@ func TestMembersComeAndGo(t *testing.T) {
 		change := func(typ pb.ConfChangeType, id uint64) (conf []byte, err error) {
 			t.Helper()
 			done := make(chan struct{})
-			if err := lead.Change(func(c []byte, e error) { conf, err = c, e; close(done) },
+			if err := lead.Change(func(c []byte, e error) { conf, err = c, e; close(done) }, nil,
 				&pb.ConfChangeSingle{Type: typ.Enum(), NodeId: &id}); err != nil {
 				t.Fatal(err)
 			}
@@ -197,6 +208,7 @@ func TestMembersComeAndGo(t *testing.T) {
 		if s := lead.Status(); !slices.Equal(s.Voters, []uint64{1, 2, 3}) {
 			t.Errorf("status %+v", s)
 		}
+		n.removed(4)
 		if _, err := change(pb.ConfChangeAddNode, 0); !errors.Is(err, ErrChangeInvalid) {
 			t.Errorf("member 0: %v", err)
 		}

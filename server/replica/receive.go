@@ -19,6 +19,7 @@ func (c *Core) Receive(m *pb.Message) (err error) {
 	}
 	defer c.guard(&err)
 	_ = c.node.Step(m) // refused if the sender is not a member any more
+	c.parted.heard(c, m)
 	return nil
 }
 
@@ -116,6 +117,8 @@ func (c *Core) adopt(a *Append, snap *pb.Snapshot) {
 	c.handed = at.index
 	c.settle(meta.GetConfState())
 	c.change.effective = at.index
+	c.due.Members = c.conf
+	c.parted.from(c.isMember(), at.index)
 }
 
 // current says whether image may be sent. One from before the newest change of the membership may

@@ -114,7 +114,8 @@ func renew(log Log, start Start) error {
 }
 
 // Run carries until ctx ends, and then returns nil, or until the log fails or the log and the
-// applier do not keep their promises, and then returns why. All its goroutines have ended when it
+// applier do not keep their promises, and then returns why. It returns ErrRemoved once the entry
+// that removed this member has been applied, or at once if that was before Start. All its goroutines have ended when it
 // returns; reads and changes still open are told ErrStopped. It can be called once.
 func (r *Replica) Run(ctx context.Context) error {
 	g, ctx := group.New(ctx)
@@ -167,11 +168,11 @@ func (r *Replica) ReadIndex(done func(index uint64, err error)) error {
 }
 
 // Change changes the membership, see Core.Change; done is told the new one, or why there is none,
-// on the raft goroutine.
+// on the raft goroutine. The payload is the replica's from here on.
 func (r *Replica) Change(
-	done func(confState []byte, err error), changes ...*pb.ConfChangeSingle,
+	done func(confState []byte, err error), payload []byte, changes ...*pb.ConfChangeSingle,
 ) error {
-	do := func(l *loop) error { return l.change(done, changes) }
+	do := func(l *loop) error { return l.change(done, payload, changes) }
 	fail := func(err error) { done(nil, err) }
 	return refusal(r.requests.Put(request{do: do, fail: fail}, 1))
 }

@@ -25,7 +25,8 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts of testdata an
 //	tick ID|all N        time passes
 //	propose ID PAYLOAD…
 //	read ID              asks for an index
-//	change ID vN|lN|rN…  N shall vote, learn, or go
+//	change ID vN|lN|rN… [with PAYLOAD]
+//	                     N shall vote, learn, or go
 //	transfer ID TO       leadership
 //	crash ID [power]     without power, what was not synced is gone
 //	boot ID
@@ -179,11 +180,12 @@ func (s *script) command(verb string, args []string) {
 }
 
 func (s *script) change(m *member, words []string) {
-	changes, err := pb.ConfChangesFromString(strings.Join(words, " "))
+	change, payload, _ := strings.Cut(strings.Join(words, " "), " with ")
+	changes, err := pb.ConfChangesFromString(change)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if _, err := m.Change(changes...); err != nil {
+	if _, err := m.Change([]byte(payload), changes...); err != nil {
 		s.trace("%d: %v", m.id, err)
 	}
 	s.pump(m)

@@ -174,26 +174,29 @@ func (s *stormer) compact(m *member) {
 	s.pump(m)
 }
 
-// change asks m for some change of the membership: a new learner, a learner to vote, or somebody to
-// go.
+// change asks m for some change of the membership: a new learner, a learner to vote, somebody to go,
+// or somebody to take another's place. Like proposals, it carries its term.
 func (s *stormer) change(m *member) {
 	conf := m.Members()
-	one := &pb.ConfChangeSingle{}
-	switch n := s.r.IntN(3); {
+	next := s.ids[len(s.ids)-1] + 1
+	var changes []*pb.ConfChangeSingle
+	switch n := s.r.IntN(4); {
 	case n == 0 && len(s.ids) < 6:
-		id := s.ids[len(s.ids)-1] + 1
-		one.Type, one.NodeId = pb.ConfChangeAddLearnerNode.Enum(), &id
+		changes = list(learner(next))
 	case n == 1 && len(conf.Learners) > 0:
-		one.Type, one.NodeId = pb.ConfChangeAddNode.Enum(), &conf.Learners[0]
+		changes = list(voter(conf.Learners[0]))
 	case n == 2 && len(conf.Voters) > 2:
-		one.Type, one.NodeId = pb.ConfChangeRemoveNode.Enum(), &conf.Voters[s.r.IntN(len(conf.Voters))]
+		changes = list(gone(conf.Voters[s.r.IntN(len(conf.Voters))]))
+	case n == 3 && len(s.ids) < 6 && len(conf.Voters) > 2: // two at once: by way of a joint membership
+		changes = list(voter(next), gone(conf.Voters[s.r.IntN(len(conf.Voters))]))
 	default:
 		return
 	}
-	_, err := m.Change(one)
+	s.proposed++
+	_, err := m.Change([]byte(ofTerm("c", s.proposed, m.Soft().Term)), changes...)
 	s.pump(m)
-	if err == nil && s.members[*one.NodeId] == nil {
-		s.add(*one.NodeId, Start{})
+	if id := changes[0].GetNodeId(); err == nil && s.members[id] == nil {
+		s.add(id, Start{})
 	}
 }
 

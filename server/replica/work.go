@@ -225,7 +225,7 @@ func (a *Apply) plain(out []Entry) []Entry {
 	for _, e := range a.Entries {
 		entry := Entry{Index: e.GetIndex(), Term: e.GetTerm()}
 		if len(confs) > 0 && confs[0].index == entry.Index {
-			entry.ConfState, confs = confs[0].state, confs[1:]
+			entry.ConfState, entry.Data, confs = confs[0].state, confs[0].payload, confs[1:]
 		} else if len(e.Data) > 0 {
 			entry.Data = e.Data
 		}
