@@ -15,9 +15,13 @@ const (
 	always    = "always on"
 	never     = "not offered"
 	metrics   = "metrics are at /metrics of the admin address"
-	tls       = "TLS is not offered"
+	plainOnly = "the admin address speaks plain HTTP"
+	reload    = "files that changed are read again, always"
+	dialled   = "who connects checks the name: the clients do"
+	backwards = "names are never looked up backwards"
+	own       = "one limit holds for all handshakes"
 	sasl      = "SASL is not offered"
-	schemes   = "the schemes are world, auth, digest and ip"
+	schemes   = "the schemes are world, auth, digest, ip and x509"
 	strangers = "sessions without credentials are accepted"
 	digests   = "digest is always offered, with SHA1"
 	checks    = "permissions are checked in log order, once"
@@ -33,18 +37,16 @@ var ignoredKeys = [...]struct {
 	{"DigestAuthenticationProvider.*", digests, true},
 	{"IPAuthenticationProvider.*", never, false},
 	{"SASLAuthenticationProvider.*", sasl, true},
-	{"X509AuthenticationProvider.*", tls, true},
 	{"admin.commandURL", "always /commands", false},
-	{"admin.forceHttps", tls, true},
-	{"admin.needClientAuth", tls, true},
-	{"admin.portUnification", tls, true},
+	{"admin.forceHttps", plainOnly, true},
+	{"admin.needClientAuth", plainOnly, true},
+	{"admin.portUnification", plainOnly, true},
 	{"admin.*", never, false},
 	{"allowSaslFailedClients", sasl, false},
 	{"audit.*", never, false},
-	{"authProvider.*", schemes, true},
 	{"autopurge.*", tidy, false},
 	{"bitHashCacheSize", threads, false},
-	{"client.portUnification", tls, false},
+	{"client.certReload", reload, false},
 	{"clientPortListenBacklog", "the limit is the kernel's", false},
 	{"clientTcpKeepAlive", always, false},
 	{"closeSessionTxn.enabled", always, false},
@@ -68,7 +70,7 @@ var ignoredKeys = [...]struct {
 	{"ensembleAuthName", schemes, true},
 	{"extendedTypesEnabled", always, false},
 	{"fastleader.*", raft, false},
-	{"fips-mode", tls, false},
+	{"fips-mode", java, false},
 	{"flushDelay", batches, false},
 	{"follower.*", raft, false},
 	{"forceSnapshotSync", raft, false},
@@ -103,7 +105,7 @@ var ignoredKeys = [...]struct {
 	{"oraclePath", oneServer, false},
 	{"pathStats.*", never, false},
 	{"peerType", oneServer, false},
-	{"portUnification", tls, true},
+	{"portUnification", "servers among each other speak TLS or do not", false},
 	{"preAllocSize", storage, false},
 	{"quorum.auth.*", sasl, true},
 	{"quorum.cnxn.threads.size", raft, false},
@@ -116,7 +118,6 @@ var ignoredKeys = [...]struct {
 	{"requireClientAuthScheme", sasl, true},
 	{"requireKerberosConfig", sasl, true},
 	{"sasl.*", sasl, false},
-	{"secureClientPort*", tls, true},
 	{"security.*", sasl, false},
 	{"serializeLastProcessedZxid.enabled", always, false},
 	{"server.principal", sasl, false},
@@ -125,8 +126,16 @@ var ignoredKeys = [...]struct {
 	{"sessionRequireClientSASLAuth", sasl, true},
 	{"snapSizeLimitInKb", storage, false},
 	{"snapshot*", storage, false},
-	{"ssl.*", tls, true},
-	{"sslQuorum*", tls, true},
+	{"ssl.allowReverseDnsLookup", backwards, false},
+	{"ssl.handshakeDetectionTimeoutMillis", own, false},
+	{"ssl.hostnameVerification", dialled, false},
+	{"ssl.quorum.allowReverseDnsLookup", backwards, false},
+	{"ssl.quorum.clientAuth", "servers always show each other certificates", false},
+	{"ssl.quorum.clientHostnameVerification", always, false},
+	{"ssl.quorum.handshakeDetectionTimeoutMillis", own, false},
+	{"ssl.quorum.sslProvider", java, false},
+	{"ssl.sslProvider", java, false},
+	{"sslQuorumReloadCertFiles", reload, false},
 	{"standaloneEnabled", oneServer, false},
 	{"superUser*", sasl, false},
 	{"syncEnabled", oneServer, false},

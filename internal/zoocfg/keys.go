@@ -11,11 +11,13 @@ import (
 // honoured lists the keys that have an effect, once each, with where their values go.
 func (f *File) honoured() []field {
 	l, c, a, s := &f.Limits, &f.Containers, &f.Admin, &f.Security
-	return []field{
+	list := []field{
 		{"dataDir", text(&f.DataDir)},
 		{"dynamicConfigFile", text(&f.DynamicConfigFile)},
 		{"clientPort", number(&f.ClientPort, 0, 65535)},
 		{"clientPortAddress", text(&f.ClientPortAddress)},
+		{"secureClientPort", number(&f.SecureClientPort, 0, 65535)},
+		{"secureClientPortAddress", text(&f.SecureClientPortAddress)},
 		{"tickTime", number(&f.TickTime, 1, math.MaxInt32)},
 		{"minSessionTimeout", orDefault(&f.MinSessionTimeout)},
 		{"maxSessionTimeout", orDefault(&f.MaxSessionTimeout)},
@@ -39,7 +41,11 @@ func (f *File) honoured() []field {
 		{"skipACL", s.setSkipACL},
 		{"DigestAuthenticationProvider.superDigest", text(&s.SuperDigest)},
 		{"enforceQuota", s.setEnforceQuota},
+		{"X509AuthenticationProvider.superUser", text(&s.X509SuperUser)},
+		{"client.portUnification", truth(&s.PortUnification)},
+		{"sslQuorum", truth(&s.SSLQuorum)},
 	}
+	return append(append(list, f.TLS.clients()...), f.QuorumTLS.servers()...)
 }
 
 type field struct {
@@ -77,6 +83,9 @@ func (f *File) take(p property) error {
 		}
 		return nil
 	}
+	if name, ok := strings.CutPrefix(key, "authProvider."); ok {
+		return f.takeProvider(name, p)
+	}
 	if why, weaker, ok := ignoredFor(key); ok {
 		f.Ignored = append(f.Ignored, Remark{Key: p.key, Line: p.line, Why: why, Weaker: weaker})
 		return nil
@@ -88,6 +97,9 @@ func (f *File) take(p property) error {
 		}
 		f.Members = append(f.Members, m)
 		return nil
+	}
+	if why := dangerous(key); why != "" {
+		return &Error{Line: p.line, Key: p.key, Why: why}
 	}
 	f.Unknown = append(f.Unknown, Remark{Key: p.key, Line: p.line, Why: "unknown"})
 	return nil

@@ -1,7 +1,8 @@
 // Package zoocfg reads an unmodified zoo.cfg of Apache ZooKeeper: Java properties, of which every
 // key is either honoured, ignored for a reason that is kept, or unknown. It refuses a file whose
 // syntax is broken or in which an honoured key has no sensible value, and never one that merely
-// says more than it understands. It reads bytes, not files, and decides nothing about the server.
+// says more than it understands, unless that could be what keeps people out. It reads bytes, not
+// files, and decides nothing about the server.
 package zoocfg
 
 import (
@@ -18,6 +19,9 @@ type File struct {
 	ClientPort        int    // 0 if missing
 	ClientPortAddress string // "" for every interface
 
+	SecureClientPort        int    // 0 if missing
+	SecureClientPortAddress string // "" for every interface
+
 	TickTime          int // ms; 3000 if missing
 	MinSessionTimeout int // ms; 0 for 2 ticks
 	MaxSessionTimeout int // ms; 0 for 20 ticks
@@ -26,6 +30,8 @@ type File struct {
 	Containers Containers
 	Admin      Admin
 	Security   Security
+	TLS        TLS // for clients
+	QuorumTLS  TLS // for servers among each other
 
 	Keys    int      // how many keys the file has, known or not
 	Members []Member // server.N lines, by N
@@ -64,6 +70,10 @@ type Security struct {
 	SkipACL      bool
 	SuperDigest  string
 	EnforceQuota *bool // nil if missing
+
+	X509SuperUser   string // the name of a certificate
+	PortUnification bool   // clientPort takes TLS too
+	SSLQuorum       bool   // servers speak TLS among each other
 }
 
 // A Member is one server.N line: who votes or observes, and where.
@@ -136,10 +146,22 @@ func Parse(text []byte) (*File, error) {
 func (f *File) ClientAddr() string {
 	switch {
 	case f.ClientPort != 0:
-		return net.JoinHostPort(strings.Trim(f.ClientPortAddress, "[]"), strconv.Itoa(f.ClientPort))
+		return joined(f.ClientPortAddress, f.ClientPort)
 	case len(f.Members) == 1 && f.Members[0].ClientPort != 0:
 		m := f.Members[0]
 		return net.JoinHostPort(m.ClientHost, strconv.Itoa(m.ClientPort))
 	}
 	return ""
+}
+
+// SecureClientAddr is the host:port of secureClientPort, and empty without one.
+func (f *File) SecureClientAddr() string {
+	if f.SecureClientPort == 0 {
+		return ""
+	}
+	return joined(f.SecureClientPortAddress, f.SecureClientPort)
+}
+
+func joined(host string, port int) string {
+	return net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(port))
 }

@@ -123,7 +123,7 @@ func TestNoKnobOfTheReferenceIsUnknown(t *testing.T) {
 		admin.enableServer admin.serverPort admin.serverAddress admin.commandURL admin.idleTimeout
 		metricsProvider.className metricsProvider.httpPort zookeeper.watchManagerName
 		zookeeper.nio.sessionlessCnxnTimeout initLimit syncLimit zookeeper.throttled_op_wait_time dataDir dataLogDir
-		snapCount autopurge.purgeInterval authProvider.1 ensembleAuthName peerType group.1 weight.1 electionAlg
+		snapCount autopurge.purgeInterval ensembleAuthName peerType group.1 weight.1 electionAlg
 		dynamicConfigFile clientPortListenBacklog ssl.keyStore.location quorum.auth.enableSasl
 	`) {
 		f, err := Parse([]byte(key + "=1"))
@@ -160,7 +160,7 @@ func TestAKeyHasOneMeaning(t *testing.T) {
 }
 
 func TestKeysThatWeakenProtectionAreMarked(t *testing.T) {
-	f := parse(t, "enforce.auth.enabled=true\nsecureClientPort=2281\nquorum.auth.enableSasl=true\ninitLimit=5\nfoo.bar=1")
+	f := parse(t, "enforce.auth.enabled=true\nauthProvider.sasl=a.SASLAuthenticationProvider\nquorum.auth.enableSasl=true\ninitLimit=5\nfoo.bar=1")
 	var weaker, other []string
 	for _, r := range f.Ignored {
 		if r.Weaker {
@@ -169,7 +169,7 @@ func TestKeysThatWeakenProtectionAreMarked(t *testing.T) {
 			other = append(other, r.Key)
 		}
 	}
-	if diff := cmp.Diff([]string{"enforce.auth.enabled", "secureClientPort", "quorum.auth.enableSasl"}, weaker); diff != "" {
+	if diff := cmp.Diff([]string{"enforce.auth.enabled", "authProvider.sasl", "quorum.auth.enableSasl"}, weaker); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]string{"initLimit"}, other); diff != "" {
