@@ -181,7 +181,7 @@ func logOptions(meta checkpoint.Meta) wal.Options {
 func (s *Server) wire(machine *state.Machine, recent checkpoint.Recent, meta checkpoint.Meta) error {
 	var log lateLog
 	s.feed = feed.New(feed.Config{
-		Machine: machine, Log: &log, Server: lone,
+		Machine: machine, Log: &log, Server: lone, Term: meta.Term, ConfState: meta.Members,
 		Recent: recent.Changes, RecentFrom: recent.From, RecentMax: s.cfg.RecentChangesMax,
 		InboxBytesMax: s.cfg.InboxBytesMax, PendingBytesMax: pendingBytesMax,
 		SkipACL:    s.cfg.SkipACL,
@@ -375,7 +375,7 @@ func (s *Server) checkpoints(ctx context.Context) error {
 func (s *Server) writeCheckpoint(p *feed.Pinned) error {
 	begun := time.Now()
 	meta, _ := s.store.Meta()
-	meta.Term = p.Term
+	meta.Term, meta.Members = p.Term, p.ConfState
 	err := s.store.Write(p.View, checkpoint.Recent{From: p.RecentFrom, Changes: p.Recent}, meta)
 	if errors.Is(err, checkpoint.ErrFull) {
 		s.log.Error("checkpoint not written: the log is kept until there is room", "zxid", p.View.Zxid, "err", err)

@@ -120,7 +120,7 @@ func (s *Server) Settings() admin.Settings {
 	return admin.Settings{
 		ClientPort: port, DataDir: dir, LogDir: filepath.Join(dir, logName), TickMs: s.cfg.TickMs,
 		SessionMinMs: s.cfg.SessionTimeoutMinMs, SessionMaxMs: s.cfg.SessionTimeoutMaxMs,
-		PerAddressMax: s.cfg.ConnectionsPerAddressMax, ServerID: member, FourLetterWords: words,
+		PerAddressMax: s.cfg.ConnectionsPerAddressMax, ServerID: lone, FourLetterWords: words,
 	}
 }
 

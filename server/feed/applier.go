@@ -32,7 +32,7 @@ type applier struct {
 
 func (a *applier) init(cfg *Config) {
 	a.machine = cfg.Machine
-	a.pinner.init(cfg.Checkpoint, cfg.RecentMax, cfg.Machine.View().Zxid)
+	a.pinner.init(cfg)
 }
 
 // begin starts a batch.
@@ -52,11 +52,12 @@ func (a *applier) published() {
 	a.ending = a.ending[:0]
 }
 
-// step applies one entry and keeps what the batch needs of its outcome.
-func (a *applier) step(e replica.Entry, server uint8, boot uint64) {
+// step applies one entry and keeps what the batch needs of its outcome. An entry that changes the
+// membership may carry a command like any other.
+func (a *applier) step(e *replica.Entry, server uint8, boot uint64) {
 	out := &a.outcome
 	a.machine.Apply(znode.Zxid(e.Index), e.Data, out)
-	a.pinner.applied(e.Term, len(e.Data))
+	a.pinner.applied(e)
 	a.changes = append(a.changes, out.Changes...)
 	for _, s := range out.Sessions {
 		a.sessions = append(a.sessions, s)

@@ -30,11 +30,14 @@ type Log interface {
 	ReadIndex(done func(index uint64, err error)) error
 }
 
-// Config is what a feed stands on. Every field is required but Recent and the two flags.
+// Config is what a feed stands on. Every field is required but Recent, SkipACL and OnSessions.
 type Config struct {
 	Machine *state.Machine
 	Log     Log
 	Server  uint8 // this server's number in the origins of its commands, and in session ids
+
+	Term      uint64 // of the log entry that the machine has applied last
+	ConfState []byte // the membership as of that entry; the feed keeps it up to date and passes it on
 
 	// Recent are changes up to the machine's state, oldest first, and RecentFrom is the zxid after
 	// which they are complete: what a restart kept for clients that come back.
@@ -54,12 +57,13 @@ type Config struct {
 
 // Feed is where applied state meets readers. The applier publishes; connections pin and arm.
 type Feed struct {
-	cfg    Config
-	view   atomic.Pointer[state.View] // current view; never nil after New; loaded without the lock
-	boot   atomic.Uint64              // see Begin; 0 before
-	ledger ledger                     // commands of this server on their way through the log
-	apply  applier                    // owned by the goroutine that calls Apply
-	fired  watch.Deliver              // deliver, bound once: a method value for every change would be garbage
+	cfg      Config
+	view     atomic.Pointer[state.View] // current view; never nil after New; loaded without the lock
+	boot     atomic.Uint64              // see Begin; 0 before
+	ledger   ledger                     // commands of this server on their way through the log
+	apply    applier                    // owned by the goroutine that calls Apply
+	standing standing
+	fired    watch.Deliver // deliver, bound once: a method value for every change would be garbage
 
 	mu       sync.Mutex // guards the fields below; taken after a connection's lane, before an inbox
 	watches  *watch.Table
@@ -82,6 +86,7 @@ func New(cfg Config) *Feed {
 	f.apply.init(&f.cfg)
 	f.fired = f.deliver
 	f.view.Store(cfg.Machine.View())
+	f.standing.set(f.View(), cfg.Term, cfg.ConfState)
 	return f
 }
 
@@ -156,9 +161,11 @@ func (f *Feed) Apply(entries []replica.Entry) {
 		if a.own > 0 && f.fenced(entries[i].Data, boot) {
 			f.publish()
 		}
-		a.step(entries[i], f.cfg.Server, boot)
+		a.step(&entries[i], f.cfg.Server, boot)
+		f.standing.mark(a.machine)
 	}
 	f.publish()
+	f.standing.set(f.View(), a.pinner.term, a.pinner.conf)
 	a.wake()
 	if len(a.told) > 0 && f.cfg.OnSessions != nil {
 		f.cfg.OnSessions(a.told)

@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"github.com/grovekeeper/grove/server/replica"
 	"github.com/grovekeeper/grove/server/state"
 	"github.com/grovekeeper/grove/znode"
 )
@@ -17,6 +18,7 @@ type CheckpointPolicy struct {
 type Pinned struct {
 	View       *state.View
 	Term       uint64         // of the entry at View.Zxid
+	ConfState  []byte         // the membership as of that entry
 	Recent     []znode.Change // the changes that fire watches, since the last Pinned, oldest first
 	RecentFrom znode.Zxid     // Recent has every one after this zxid
 }
@@ -31,13 +33,15 @@ type pinner struct {
 	max     int        // changes held, and a quarter more between two trimmings
 	entries int
 	bytes   int
-	term    uint64
+	term    uint64 // of the last entry applied
+	conf    []byte // the membership as of it
 }
 
-func (p *pinner) init(policy CheckpointPolicy, recentMax int, zxid znode.Zxid) {
-	p.policy, p.max = policy, max(recentMax, 1)
+func (p *pinner) init(cfg *Config) {
+	p.policy, p.max = cfg.Checkpoint, max(cfg.RecentMax, 1)
 	p.out = make(chan *Pinned, 1)
-	p.reset(zxid)
+	p.term, p.conf = cfg.Term, cfg.ConfState
+	p.reset(cfg.Machine.Zxid())
 }
 
 func (p *pinner) reset(zxid znode.Zxid) {
@@ -45,10 +49,13 @@ func (p *pinner) reset(zxid znode.Zxid) {
 	p.entries, p.bytes = 0, 0
 }
 
-func (p *pinner) applied(term uint64, size int) {
+func (p *pinner) applied(e *replica.Entry) {
 	p.entries++
-	p.bytes += size
-	p.term = term
+	p.bytes += len(e.Data)
+	p.term = e.Term
+	if e.ConfState != nil {
+		p.conf = e.ConfState
+	}
 }
 
 func (p *pinner) note(changes []znode.Change) {
@@ -84,7 +91,7 @@ func (a *applier) handOver(v *state.View) {
 }
 
 func (p *pinner) pin(v *state.View) *Pinned {
-	return &Pinned{View: v, Term: p.term, Recent: p.recent, RecentFrom: p.from}
+	return &Pinned{View: v, Term: p.term, ConfState: p.conf, Recent: p.recent, RecentFrom: p.from}
 }
 
 // Final returns what has not been handed over yet, for the checkpoint of a clean end. The applier
