@@ -33,6 +33,11 @@ type memoryLog struct {
 	held  bool
 	wake  sync.Cond
 	end   bool
+	mute  bool     // no quorum confirms anything: questions are kept
+	asked []func() // and not answered
+	asks  int      // questions ever
+
+	others uint64 // commands of another server
 }
 
 func newMemoryLog() *memoryLog {
@@ -54,10 +59,52 @@ func (l *memoryLog) Propose(_, _ uint64, commands [][]byte) error {
 
 func (l *memoryLog) ReadIndex(done func(uint64, error)) error {
 	l.mu.Lock()
-	index := l.index
+	index, mute := l.index, l.mute
+	l.asks++
+	if mute {
+		l.asked = append(l.asked, func() { done(index, nil) })
+	}
 	l.mu.Unlock()
-	done(index, nil)
+	if !mute {
+		done(index, nil)
+	}
 	return nil
+}
+
+// silence keeps questions unanswered; confirm answers them, and those to come.
+func (l *memoryLog) silence() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mute = true
+}
+
+func (l *memoryLog) confirm() {
+	l.mu.Lock()
+	asked := l.asked
+	l.asked, l.mute = nil, false
+	l.mu.Unlock()
+	for _, answer := range asked {
+		answer()
+	}
+}
+
+// questions returns how many were asked ever, and how many wait.
+func (l *memoryLog) questions() (asked, waiting int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.asks, len(l.asked)
+}
+
+// elsewhere puts a command of another server into the log and returns its index.
+func (l *memoryLog) elsewhere(c state.Command) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.index++
+	l.others++
+	c.Origin = state.Origin{Server: 2, Boot: 1, Seq: l.others}
+	l.queue = append(l.queue, replica.Entry{Index: l.index, Term: 1, Data: state.AppendCommand(nil, &c)})
+	l.wake.Signal()
+	return int64(l.index)
 }
 
 // hold stops applying, release goes on.
