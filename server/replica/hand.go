@@ -29,10 +29,16 @@ func (r *Replica) Hand() *Hand {
 	return h
 }
 
-// Tick is the raft goroutine when a unit of time has passed.
+// Tick is the raft goroutine when a unit of time has passed: longer than most wait to succeed a leader
+// that is gone.
 func (h *Hand) Tick() error {
-	if err := h.raft.core.Tick(); err != nil {
+	if err := h.raft.tick(); err != nil {
 		return err
+	}
+	if h.raft.heir.timer != nil {
+		if err := h.raft.campaign(); err != nil {
+			return err
+		}
 	}
 	return h.Turn()
 }

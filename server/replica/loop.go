@@ -18,6 +18,7 @@ type loop struct {
 	changes map[uint64]func([]byte, error) // who waits for a change, by token
 	fresh   uint64                         // Ready when this is applied; 0 while not known
 	caught  bool                           // Ready is closed
+	heir    heir                           // set when the leader's process has ended
 
 	// What was last drained; the mailboxes reuse it.
 	batch struct {
@@ -45,9 +46,6 @@ func (l *loop) turns(ctx context.Context) error {
 		if err := l.turn(); err != nil {
 			return err
 		}
-		if l.core.Removed() {
-			return ErrRemoved
-		}
 		// Both questions before both looks: what is put after a look leaves a token.
 		roomy, wants := l.roomy(), l.wants()
 		if roomy && l.received.Len() > 0 || wants && l.proposals.Len() > 0 {
@@ -57,7 +55,11 @@ func (l *loop) turns(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-			if err := l.core.Tick(); err != nil {
+			if err := l.tick(); err != nil {
+				return err
+			}
+		case <-l.heir.due():
+			if err := l.campaign(); err != nil {
 				return err
 			}
 		case <-l.durable.Ready():
@@ -118,7 +120,21 @@ func (l *loop) turn() error {
 			l.core.Propose(p.term, p.data)
 		}
 	}
-	return l.carry()
+	if err := l.carry(); err != nil {
+		return err
+	}
+	if l.core.Removed() {
+		return ErrRemoved
+	}
+	return nil
+}
+
+// tick says that one unit of time has passed.
+func (l *loop) tick() error {
+	if err := l.core.Tick(); err != nil {
+		return err
+	}
+	return nil
 }
 
 // listen takes what others ask for.

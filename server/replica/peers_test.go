@@ -74,10 +74,13 @@ func pass(d time.Duration) {
 }
 
 // trio starts three members and waits for a leader.
-func trio(t *testing.T) (*network, *running) {
+func trio(t *testing.T) (*network, *running) { return crowd(t, 1, 2, 3) }
+
+// crowd starts members that vote and waits for a leader.
+func crowd(t *testing.T, voters ...uint64) (*network, *running) {
 	n := &network{t: t, members: map[uint64]*running{}, cut: map[uint64]bool{}}
-	for _, id := range []uint64{1, 2, 3} {
-		n.join(id, Bootstrap(1, 2, 3), Limits{})
+	for _, id := range voters {
+		n.join(id, Bootstrap(voters...), Limits{})
 	}
 	return n, n.await()
 }

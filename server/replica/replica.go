@@ -182,6 +182,17 @@ func (r *Replica) Transfer(to uint64) error {
 	return r.ask(func(c *Core) error { return c.Transfer(to) })
 }
 
+// Gone says that a peer's process has ended, or it has closed its connection, which it does when it
+// ends: if it leads here, it is forgotten, and this member campaigns after a delay that differs
+// between members, without waiting for an election time-out. Were it alive after all, the others
+// would not listen: Raft asks them first whether they hear of a leader.
+func (r *Replica) Gone(peer uint64) error {
+	return refusal(r.requests.Put(request{do: func(l *loop) error { return l.gone(peer) }}, 1))
+}
+
+// Campaign asks to lead now, without waiting for an election time-out.
+func (r *Replica) Campaign() error { return r.ask((*Core).Campaign) }
+
 // Unreachable says that messages to a peer were lost.
 func (r *Replica) Unreachable(peer uint64) error {
 	return r.ask(func(c *Core) error { return c.Unreachable(peer) })

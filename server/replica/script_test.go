@@ -28,6 +28,8 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts of testdata an
 //	change ID vN|lN|rN… [with PAYLOAD]
 //	                     N shall vote, learn, or go
 //	transfer ID TO       leadership
+//	gone ID PEER         ID sees that the process of PEER has ended
+//	campaign ID          without waiting for the election time-out
 //	crash ID [power]     without power, what was not synced is gone
 //	boot ID
 //	cut ID, heal ID      its messages are lost, or not any more
@@ -157,6 +159,14 @@ func (s *script) command(verb string, args []string) {
 		s.change(m, args)
 	case "transfer":
 		_ = m.Transfer(number(s.t, args[0]))
+		s.pump(m)
+	case "gone":
+		if !m.Forget(number(s.t, args[0])) {
+			s.trace("%d does not care", m.id)
+		}
+		s.pump(m)
+	case "campaign":
+		_ = m.Campaign()
 		s.pump(m)
 	case "crash":
 		s.crash(m, slices.Contains(args, "power"))

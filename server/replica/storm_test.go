@@ -25,14 +25,14 @@ func TestStorm(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { storm(t, uint64(seed), 6000, &total) })
 	}
 	t.Logf("%+v", total)
-	if total.images == 0 || total.changes == 0 || total.answers == 0 ||
+	if total.images == 0 || total.changes == 0 || total.answers == 0 || total.gone == 0 ||
 		total.applied < 100*seeds || total.terms < 3*seeds {
 		t.Errorf("the storm was a breeze: %+v", total)
 	}
 }
 
 // tally counts what happened, so that a test that has become harmless is noticed.
-type tally struct{ applied, terms, images, changes, answers, crashes int }
+type tally struct{ applied, terms, images, changes, answers, crashes, gone int }
 
 func storm(t *testing.T, seed uint64, steps int, total *tally) {
 	cryptotest.SetGlobalRandom(t, seed) // Raft draws its election time-outs there
@@ -111,6 +111,8 @@ func (s *stormer) step() {
 	case n < 980:
 		_ = m.Unreachable(s.ids[s.r.IntN(len(s.ids))])
 		s.pump(m)
+	case n < 982:
+		s.gone(s.ids[s.r.IntN(len(s.ids))])
 	case n < 985:
 		_ = m.Transfer(s.ids[s.r.IntN(len(s.ids))])
 		s.pump(m)
@@ -118,6 +120,9 @@ func (s *stormer) step() {
 		s.change(m)
 	case n < 993:
 		s.crash(m, s.r.IntN(2) == 0)
+		if s.r.IntN(2) == 0 {
+			s.gone(m.id)
+		}
 	default:
 		s.deliverAll()
 	}
@@ -172,6 +177,21 @@ func (s *stormer) compact(m *member) {
 		s.t.Fatal(err)
 	}
 	s.pump(m)
+}
+
+// gone lets some see, or believe, that the process of a member has ended, and campaign if it led.
+func (s *stormer) gone(id uint64) {
+	for _, other := range s.ids {
+		m := s.members[other]
+		if m.down || s.r.IntN(3) == 0 || !m.Forget(id) {
+			continue
+		}
+		s.total.gone++
+		if s.pump(m); s.r.IntN(2) == 0 {
+			_ = m.Campaign()
+			s.pump(m)
+		}
+	}
 }
 
 // change asks m for some change of the membership: a new learner, a learner to vote, somebody to go,
