@@ -13,8 +13,12 @@ import (
 // What a reply at zxid Z shows is the state after Z, and what was told before it is everything up to Z:
 // seen by clients that send without waiting, while the log decides in batches of whatever size.
 func TestEveryReplyIsTheStateOfItsZxid(t *testing.T) {
+	t.Run("reads of what there is", func(t *testing.T) { replies(t, newHouse(t, nil)) })
+	t.Run("linearizable reads", func(t *testing.T) { replies(t, newHouse(t, linear)) })
+}
+
+func replies(t *testing.T, h *house) {
 	const clients, nodes, requests = 4, 3, 1500
-	h := newHouse(t, nil)
 	maker := h.open(t)
 	for n := range nodes {
 		maker.create(fmt.Sprintf("/%d", n), "", 0)
