@@ -12,6 +12,7 @@ import (
 
 	"github.com/grovekeeper/grove/server/admin"
 	"github.com/grovekeeper/grove/server/member"
+	"github.com/grovekeeper/grove/server/trust"
 )
 
 // Config says where one server keeps its data, where it listens and where its limits are.
@@ -24,7 +25,8 @@ type Config struct {
 	Dir string
 
 	// ClientAddrs are the host:port pairs clients connect to. An empty host means every
-	// interface, port 0 a free port (see Server.Addr). None means 127.0.0.1:2181.
+	// interface, port 0 a free port (see Server.Addr). None means 127.0.0.1:2181,
+	// unless there are TLSAddrs.
 	ClientAddrs []string
 
 	// ID is this server's number among the servers, from 1 to 255, as ZooKeeper's myid. It may be
@@ -104,6 +106,20 @@ type Config struct {
 	// permission check. Empty means nobody does.
 	SuperDigest string
 
+	// TLS is what the server shows to clients and demands of them: see trust.Files. Without a
+	// certificate there is none. TLSAddrs are the host:port pairs where nothing else is spoken;
+	// with them and no ClientAddrs there is no plain address at all. TLSPortUnification has
+	// ClientAddrs take TLS beside plain connections. X509SuperUser is the name of the certificate
+	// whose owner passes every permission check; empty means nobody does.
+	TLS                trust.Files
+	TLSAddrs           []string
+	TLSPortUnification bool
+	X509SuperUser      string
+
+	// PeerTLS is what servers show each other. It needs a CA; without a certificate what they say
+	// to each other is plain, and whoever reaches their addresses is believed.
+	PeerTLS trust.Files
+
 	// ContainerCheckMs is how often empty containers and overdue TTL nodes are looked for.
 	// Zero means 60000. At most one day.
 	ContainerCheckMs int
@@ -140,7 +156,7 @@ func DefaultConfig() Config {
 
 // Complete returns c with the default in every field whose zero stands for it.
 func (c Config) Complete() Config {
-	if len(c.ClientAddrs) == 0 {
+	if len(c.ClientAddrs) == 0 && len(c.TLSAddrs) == 0 {
 		c.ClientAddrs = []string{"127.0.0.1:2181"}
 	}
 	orInt(&c.TickMs, 2000)
@@ -200,6 +216,9 @@ func (c Config) Validate() error {
 		return &ConfigError{"Dir", `""`, "a directory"}
 	}
 	if err := c.validateAddrs(); err != nil {
+		return err
+	}
+	if err := c.validateTrust(); err != nil {
 		return err
 	}
 	for _, b := range c.bounds() {

@@ -57,6 +57,9 @@ func (s *settings) takeZoo(name string, text []byte, read func(string) ([]byte, 
 		return usageError(fmt.Sprintf("%s: %v", name, err))
 	}
 	s.applyZoo(name, f)
+	if err := s.applyZooTLS(name, f); err != nil {
+		return usageError(fmt.Sprintf("%s: %v", name, err))
+	}
 	s.ineffective = withoutEffect(name, f)
 	return nil
 }

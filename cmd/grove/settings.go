@@ -45,6 +45,7 @@ const (
 	limits  = "Limits"
 	timing  = "Time"
 	access  = "Access"
+	secrecy = "TLS"
 	storage = "Storage"
 	logging = "Logging"
 )
@@ -88,6 +89,33 @@ func (s *settings) rows() []row {
 		{"skip-acl", "SkipACL", &s.SkipACL, access, "let everybody do everything"},
 		{"super-digest", "SuperDigest", &s.SuperDigest, access,
 			"user:base64(sha1(user:password)) of who may do everything; better given by file or environment"},
+
+		{"tls-cert", "TLS.Cert", &s.TLS.Cert, secrecy,
+			"certificate shown to clients: PEM, or a store in .p12 or .jks"},
+		{"tls-key", "TLS.Key", &s.TLS.Key, secrecy, "its key, if that is PEM of its own"},
+		{"tls-ca", "TLS.CA", &s.TLS.CA, secrecy, "who signs the certificates of clients: PEM, .p12 or .jks"},
+		{"tls-crl", "TLS.CRL", &s.TLS.CRL, secrecy, "what the CA has withdrawn: PEM"},
+		{"tls-cert-password-file", "TLS.CertPasswordFile", &s.TLS.CertPasswordFile, secrecy,
+			"file with the password of tls-cert's store"},
+		{"tls-ca-password-file", "TLS.CAPasswordFile", &s.TLS.CAPasswordFile, secrecy,
+			"file with the password of tls-ca's store"},
+		{"tls-client-auth", "TLS.ClientAuth", &s.TLS.ClientAuth, secrecy,
+			"none, want or need: what clients must show; need if there is a CA"},
+		{"tls-protocols", "TLS.Protocols", &s.TLS.Protocols, secrecy, "TLSv1.2, TLSv1.3 or both"},
+		{"tls-cipher-suites", "TLS.CipherSuites", &s.TLS.CipherSuites, secrecy, "those of TLS 1.2, by IANA's names"},
+		{"tls-addrs", "TLSAddrs", &s.TLSAddrs, secrecy, "host:port for clients with TLS; several with commas"},
+		{"tls-port-unification", "TLSPortUnification", &s.TLSPortUnification, secrecy,
+			"take TLS on client-addrs too, beside plain connections"},
+		{"x509-super-user", "X509SuperUser", &s.X509SuperUser, secrecy,
+			"name of the certificate whose owner may do everything, as in CN=admin,O=Example"},
+		{"peer-tls-cert", "PeerTLS.Cert", &s.PeerTLS.Cert, secrecy, "certificate servers show each other: as tls-cert"},
+		{"peer-tls-key", "PeerTLS.Key", &s.PeerTLS.Key, secrecy, "its key, if that is PEM of its own"},
+		{"peer-tls-ca", "PeerTLS.CA", &s.PeerTLS.CA, secrecy, "who signs the certificates of servers"},
+		{"peer-tls-crl", "PeerTLS.CRL", &s.PeerTLS.CRL, secrecy, "what that CA has withdrawn: PEM"},
+		{"peer-tls-cert-password-file", "PeerTLS.CertPasswordFile", &s.PeerTLS.CertPasswordFile, secrecy,
+			"file with the password of peer-tls-cert's store"},
+		{"peer-tls-ca-password-file", "PeerTLS.CAPasswordFile", &s.PeerTLS.CAPasswordFile, secrecy,
+			"file with the password of peer-tls-ca's store"},
 
 		{"checkpoint-every", "CheckpointEvery", &s.CheckpointEvery, storage, "log entries between checkpoints"},
 		{"log-retain", "LogRetain", &s.LogRetain, storage, "log entries kept below a checkpoint; -1 for none"},
