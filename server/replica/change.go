@@ -137,6 +137,7 @@ func (c *Core) reconfigure(e *pb.Entry) confAt {
 	c.change.effective = e.GetIndex()
 	c.due.Members = c.conf
 	c.partFrom(before, e.GetIndex())
+	c.survey()
 	state, err := proto.Marshal(c.conf)
 	if err != nil {
 		panic(err) // lists of numbers always marshal
@@ -181,4 +182,9 @@ func (c *Core) Transfer(to uint64) (err error) {
 	}
 	c.node.TransferLeader(to)
 	return nil
+}
+
+// Transferring says whether leadership is on its way to somebody else.
+func (c *Core) Transferring() bool {
+	return c.Leads() && c.node.BasicStatus().LeadTransferee != 0
 }

@@ -20,6 +20,8 @@ var (
 	ErrStopped = errors.New("replica: stopped")
 	// ErrNotLeader says that only a leader can do this, and this replica is none.
 	ErrNotLeader = errors.New("replica: not the leader")
+	// ErrNoSuccessor says that there is no other voter that could lead.
+	ErrNoSuccessor = errors.New("replica: no other voter is there to lead")
 	// ErrChangePending says that another change of the membership is still under way.
 	ErrChangePending = errors.New("replica: a membership change is pending")
 	// ErrChangeInvalid says that the membership cannot be changed in this way.

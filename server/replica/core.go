@@ -37,6 +37,7 @@ type Core struct {
 	reads  reads
 	change change
 	parted parted
+	peers  peers
 	due    Output // what the next Output adds to what Raft says
 }
 
@@ -78,6 +79,7 @@ func NewCore(cfg CoreConfig) (c *Core, err error) {
 		hard:   hardState(s.hard),
 		handed: cfg.Start.Index, applied: cfg.Start.Index,
 		reads: reads{boot: cfg.Boot, patience: cfg.ElectionTicks},
+		peers: peers{patience: uint64(cfg.ElectionTicks)},
 	}
 	c.soft.Term, c.change.effective = c.hard.Term, cfg.Start.Index
 	c.settle(s.conf)
@@ -145,6 +147,8 @@ func (c *Core) Tick() (err error) {
 	c.node.Tick()
 	c.campaignIfLone()
 	c.reads.tick()
+	c.peers.now++
+	c.survey()
 	c.props.refused = false
 	return nil
 }
@@ -268,6 +272,8 @@ func (c *Core) turn(soft *raft.SoftState, hard *pb.HardState) {
 	c.props.reset()
 	c.reads.lost()
 	c.parted.waiting = nil
+	c.peers.heard = nil
+	c.survey()
 	c.abandon()
 }
 

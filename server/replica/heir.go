@@ -8,8 +8,9 @@ import (
 
 // Forget says that the process of a peer has ended: if it is the leader that this member follows,
 // nobody is any more. Only then it returns true. A leader that lives is taken up again with its next
-// message.
+// message. If this member leads, that one is not active until it is heard again.
 func (c *Core) Forget(peer uint64) bool {
+	delete(c.peers.heard, peer)
 	if peer == 0 || c.soft.Role != Follower || c.soft.Leader != peer {
 		return false
 	}

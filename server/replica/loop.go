@@ -19,6 +19,8 @@ type loop struct {
 	fresh   uint64                         // Ready when this is applied; 0 while not known
 	caught  bool                           // Ready is closed
 	heir    heir                           // set when the leader's process has ended
+	watch   watch                          // over the log
+	leaving []handover                     // who waits until somebody else leads
 
 	// What was last drained; the mailboxes reuse it.
 	batch struct {
@@ -101,6 +103,7 @@ func (l *loop) turn() error {
 	b := &l.batch
 	b.durable = take(l.durable, b.durable)
 	for _, a := range b.durable {
+		l.watch.done(a)
 		if err := l.core.Appended(a); err != nil {
 			return err
 		}
@@ -134,7 +137,12 @@ func (l *loop) tick() error {
 	if err := l.core.Tick(); err != nil {
 		return err
 	}
-	return nil
+	l.watch.now++
+	l.publish(l.core, l.stalled())
+	if err := l.yield(); err != nil {
+		return err
+	}
+	return l.handOn()
 }
 
 // listen takes what others ask for.
@@ -171,7 +179,7 @@ func (l *loop) carry() error {
 			l.catchUp()
 			return err
 		}
-		l.publish(l.core) // before anybody can see more of it
+		l.publish(l.core, l.stalled()) // before anybody can see more of it
 		if err := l.hand(out); err != nil {
 			return err
 		}
@@ -189,6 +197,7 @@ func (l *loop) hand(out Output) error {
 		if err := l.appends.Put(out.Append, 1); err != nil {
 			return fmt.Errorf("hand to the log: %w", err)
 		}
+		l.watch.begin(out.Append)
 	}
 	if out.Apply != nil {
 		if err := l.applies.Put(applyJob{apply: out.Apply}, 1); err != nil {
@@ -206,6 +215,7 @@ func (l *loop) tell(out Output) {
 		if l.cfg.OnSoft != nil {
 			l.cfg.OnSoft(*s)
 		}
+		l.left(*s)
 	}
 	if m := out.Members; m != nil {
 		l.cfg.Logger.Info("raft", "member", l.cfg.ID,
@@ -272,4 +282,8 @@ func (l *loop) stop() {
 	for _, done := range l.changes {
 		done(nil, ErrStopped)
 	}
+	for _, h := range l.leaving {
+		h.told <- ErrStopped
+	}
+	l.heir.stop()
 }

@@ -64,6 +64,9 @@ type Append struct {
 	Image   *Image        // to be installed, and the log begun anew after it
 	Release uint64        // entries below it are not needed any more; 0 means no news
 
+	begun uint64  // for the loop: the tick in which it was handed to the log,
+	next  *Append // and the one handed after it
+
 	number    uint64 // in the order of issue
 	final     uint64 // index of the newest entry the log holds after it
 	responses []*pb.Message

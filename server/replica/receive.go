@@ -18,6 +18,7 @@ func (c *Core) Receive(m *pb.Message) (err error) {
 		return nil // Raft would answer a lone voter's learners too early, see answerable
 	}
 	defer c.guard(&err)
+	c.peers.listen(m.GetFrom())
 	_ = c.node.Step(m) // refused if the sender is not a member any more
 	c.parted.heard(c, m)
 	return nil

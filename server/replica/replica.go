@@ -83,7 +83,7 @@ func Open(cfg Config) (*Replica, error) {
 		ready:     make(chan struct{}),
 	}
 	r.reached.Store(cfg.Start.Index)
-	r.publish(core)
+	r.publish(core, false)
 	return r, nil
 }
 
