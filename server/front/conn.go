@@ -325,7 +325,7 @@ func (c *conn) flush() error {
 	c.writing = false
 	if err != nil {
 		c.ending, c.failed = true, true
-		if tcp, ok := c.nc.(*net.TCPConn); ok {
+		if tcp, ok := c.nc.(interface{ SetLinger(sec int) error }); ok {
 			tcp.SetLinger(0) // what the client has not taken must not stay in the kernel for it
 		}
 	}

@@ -149,7 +149,7 @@ func (f *Front) admitConn(g *group.Group, nc net.Conn) {
 	f.stats.accepted.Add(1)
 	if over {
 		f.stats.rejected.Add(1)
-		if tcp, ok := nc.(*net.TCPConn); ok {
+		if tcp, ok := nc.(interface{ SetLinger(sec int) error }); ok {
 			tcp.SetLinger(0) // a refusal keeps no TIME_WAIT entry here
 		}
 		nc.Close()
