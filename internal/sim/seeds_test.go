@@ -1,0 +1,81 @@
+package sim
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestSeeds plays seeds. Which ones the environment says:
+//
+//	GROVE_SIM_SEED   the first; 1 if it is not set
+//	GROVE_SIM_SEEDS  how many; 100 if it is not set
+//
+// A seed that goes wrong is played again by the command that is printed with it.
+func TestSeeds(t *testing.T) {
+	first, count := setting("GROVE_SIM_SEED", 1), setting("GROVE_SIM_SEEDS", 100)
+	if testing.Short() {
+		count = min(count, 20)
+	}
+	var total report
+	begun, failed := time.Now(), 0
+	for seed := first; seed < first+count; seed++ {
+		r := run(t, seed, nil)
+		if r.broken != nil {
+			failed++
+			t.Error(r.failure())
+			if failed == 10 {
+				t.Fatal("that is enough")
+			}
+		}
+		total.steps += r.steps
+		total.agreed += r.agreed
+		for i := range r.marks {
+			total.marks[i] += r.marks[i]
+		}
+		if count == 1 {
+			t.Logf("%v\n%s", r.opt, r.last)
+		}
+	}
+	t.Logf("%d seeds in %v: %d steps, %d entries agreed; %s",
+		count, time.Since(begun).Round(time.Millisecond), total.steps, total.agreed, total.counted())
+	for i, n := range total.marks {
+		if n == 0 && count >= 500 {
+			t.Errorf("no %s: the storm was a breeze", markNames[i])
+		}
+	}
+}
+
+func setting(name string, otherwise uint64) uint64 {
+	if n, err := strconv.ParseUint(os.Getenv(name), 10, 64); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+// failure says what went wrong, and how to see it again.
+func (r *report) failure() string {
+	return fmt.Sprintf("%s: %s\n%s\nseed %d: %v\nagain: GROVE_SIM_SEED=%d GROVE_SIM_SEEDS=1 go test -v -run TestSeeds ./internal/sim",
+		r.broken.law, r.broken.text, r.last, r.seed, r.opt, r.seed)
+}
+
+func (r *report) counted() string {
+	var list []string
+	for i, n := range r.marks {
+		list = append(list, fmt.Sprintf("%d %s", n, markNames[i]))
+	}
+	return strings.Join(list, ", ")
+}
+
+// TestASeedAlwaysPlaysTheSame is what all else stands on.
+func TestASeedAlwaysPlaysTheSame(t *testing.T) {
+	for seed := uint64(1); seed <= 20; seed++ {
+		a, b := run(t, seed, nil), run(t, seed, nil)
+		if a.hash != b.hash || a.steps != b.steps {
+			t.Errorf("seed %d: %d steps with hash %x, then %d with %x", seed, a.steps, a.hash, b.steps, b.hash)
+		}
+	}
+}
