@@ -14,7 +14,7 @@ var tops = []string{
 var rooms = []string{
 	"client", "recipes/...", "cmd/grove", "interop/...",
 	"session", "znode", "watch",
-	"server", "server/admin", "server/checkpoint", "server/feed", "server/front", "server/member", "server/peer",
+	"server", "server/admin", "server/checkpoint", "server/feed", "server/front", "server/image", "server/member", "server/peer",
 	"server/reaper", "server/replica", "server/state", "server/trust", "server/wal",
 	"internal/arch", "internal/chaos", "internal/codec", "internal/disk", "internal/group", "internal/heap", "internal/mailbox",
 	"internal/sim", "internal/wire", "internal/zoocfg",
@@ -50,6 +50,7 @@ var ownOnly = map[string][]string{
 	"znode":            {"internal/codec"},
 	"session":          {"internal/codec"},
 	"watch":            {"znode"},
+	"server/image":     {"server/state", "znode", "session", "internal/codec"},
 	"server/member":    {"internal/zoocfg", "internal/codec"},
 	"server/state":     {"znode", "session", "internal/codec"},
 	"server/trust":     nil,
