@@ -50,6 +50,8 @@ type run struct {
 	mu    sync.Mutex
 	count int           // answers still to come before
 	hit   chan struct{} // is closed
+	beat  time.Time     // of the last answer
+	gap   time.Duration // the longest between two
 
 	rounds, acknowledged, lost, without int
 }
@@ -129,6 +131,8 @@ func (r *run) bury(who credentials) {
 func (r *run) answered() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	now := time.Now()
+	r.gap, r.beat = max(r.gap, now.Sub(r.beat)), now
 	if r.count--; r.count == 0 {
 		close(r.hit)
 	}

@@ -71,6 +71,7 @@ func (c *Cluster) add(binary, host string, flags []string) (*Member, error) {
 	if err := os.MkdirAll(filepath.Dir(m.Dir), 0o755); err != nil {
 		return nil, err
 	}
+	m.LogFile = filepath.Join(c.Dir, strconv.Itoa(m.ID)+".log")
 	var err error
 	if m.Peer, err = FreeAddr(host); err != nil {
 		return nil, err

@@ -33,7 +33,8 @@ func Build(dir string) (string, error) {
 // Server is one server: a directory, and at most one process on it. It is for one goroutine.
 type Server struct {
 	Binary  string   // see Build
-	Dir     string   // of the data; the log of the processes goes beside it, to Dir.log
+	Dir     string   // of the data
+	LogFile string   // where the log of the processes goes; empty for Dir.log
 	Flags   []string // of grove serve, beside --dir and --client-addrs
 	Wrapper []string // what runs the binary, as nsenter and its flags; empty for nothing
 	Addr    string   // where the process listens for clients; set by Start and Ready
@@ -57,7 +58,7 @@ func (s *Server) Start(addr string) error {
 
 // Launch runs a process and does not wait for it: of a quorum, none is ready until most of them run.
 func (s *Server) Launch(addr string) error {
-	log, err := os.OpenFile(s.Dir+".log", os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	log, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return err
 	}
@@ -162,13 +163,20 @@ func (s *Server) Running() bool {
 
 // Log returns everything that the processes have logged.
 func (s *Server) Log() (string, error) {
-	log, err := os.ReadFile(s.Dir + ".log")
+	log, err := os.ReadFile(s.logFile())
 	return string(log), err
+}
+
+func (s *Server) logFile() string {
+	if s.LogFile != "" {
+		return s.LogFile
+	}
+	return s.Dir + ".log"
 }
 
 // lastWords returns the end of the log.
 func (s *Server) lastWords() []byte {
-	log, err := os.ReadFile(s.Dir + ".log")
+	log, err := os.ReadFile(s.logFile())
 	if err != nil {
 		return []byte(err.Error())
 	}
