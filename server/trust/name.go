@@ -58,10 +58,8 @@ func nameOf(der []byte) (string, bool) {
 // UTF-8, whatever they are.
 var texts = []int{
 	asn1.TagUTF8String, asn1.TagPrintableString, asn1.TagT61String, asn1.TagIA5String, asn1.TagGeneralString,
-	asn1.TagBMPString, tagUniversalString,
+	asn1.TagBMPString,
 }
-
-const tagUniversalString = 28
 
 func (a attribute) write(b *strings.Builder) {
 	number := a.Type.String()
@@ -134,8 +132,11 @@ func brokenLen(b []byte) int {
 }
 
 // begins tells whether some character begins with b, by completing it with the lowest and the highest
-// bytes that may follow.
+// bytes that may follow. To Java a half of a surrogate pair is three bytes that belong together.
 func begins(b []byte) bool {
+	if b[0] == 0xED && b[1] >= 0xA0 && b[1] <= 0xBF {
+		return len(b) == 2 || len(b) == 3 && b[2]&0xC0 == 0x80
+	}
 	for _, filler := range []byte{0x80, 0xBF} {
 		full := slices.Clone(b)
 		for len(full) < 4 {
