@@ -78,7 +78,10 @@ func New(cfg Config) *Front {
 	if cfg.WatchesMax == 0 {
 		cfg.WatchesMax = watchesMax
 	}
-	f := &Front{cfg: cfg, conns: map[*conn]struct{}{}, perAddr: map[netip.Addr]int{}, listeners: map[net.Listener]struct{}{}}
+	f := &Front{
+		cfg: cfg, conns: map[*conn]struct{}{}, perAddr: map[netip.Addr]int{},
+		listeners: map[net.Listener]struct{}{},
+	}
 	f.stats.reset()
 	return f
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/grovekeeper/grove/internal/codec"
 	"github.com/grovekeeper/grove/internal/wire"
 	"github.com/grovekeeper/grove/server/feed"
+	"github.com/grovekeeper/grove/server/member"
 	"github.com/grovekeeper/grove/znode"
 )
 
@@ -19,8 +20,8 @@ type ReconfigRequest struct {
 }
 
 // Reconfigure changes the membership, without blocking, and tells done the zxid of the change. An error
-// that is, or wraps, a wire.Code or an error of an edit is told to the client; any other leaves it
-// open what became of the change, and ends the connection. When ctx ends nobody waits any more.
+// that is, or wraps, a wire.Code or one of refusals is told to the client; any other leaves it open what
+// became of the change, and ends the connection. When ctx ends nobody waits any more.
 type Reconfigure func(ctx context.Context, req ReconfigRequest, done func(zxid znode.Zxid, err error))
 
 const configPath = "/zookeeper/config"
@@ -29,14 +30,13 @@ const configPath = "/zookeeper/config"
 // when all before it is answered, and what stands behind it sees what it did.
 func (c *conn) admitReconfig(s slot, r *codec.Reader) {
 	body := append([]byte(nil), r.Rest()...)
-	var m wire.ReconfigRequest
-	m.Decode(r)
+	_, readable := readReconfig(body)
 	switch {
 	case c.front.cfg.ReconfigDisabled:
 		c.admitRefusal(s, wire.CodeReconfigDisabled)
 	case c.front.cfg.Reconfigure == nil:
 		c.admitRefusal(s, wire.CodeUnimplemented)
-	case r.Err() != nil:
+	case !readable:
 		c.admitRefusal(s, wire.CodeMarshallingError)
 	default:
 		first := c.lane.empty()
@@ -49,6 +49,16 @@ func (c *conn) admitReconfig(s slot, r *codec.Reader) {
 	}
 }
 
+// readReconfig decodes the record of a request; strings that are null come out as empty ones.
+func readReconfig(record []byte) (ReconfigRequest, bool) {
+	var m wire.ReconfigRequest
+	r := codec.NewReader(record)
+	m.Decode(&r)
+	return ReconfigRequest{
+		Joining: m.Joining, Leaving: m.Leaving, Members: m.NewMembers, From: m.CurrentVersion,
+	}, r.Err() == nil
+}
+
 // beginReconfig starts the request at the head of the lane, or refuses it: who may not write the
 // membership need not trouble the leader, which looks again.
 func (c *conn) beginReconfig(s *slot) bool {
@@ -57,10 +67,8 @@ func (c *conn) beginReconfig(s *slot) bool {
 		c.lane.refuse(s, wire.CodeNoAuth)
 		return false
 	}
-	var m wire.ReconfigRequest
-	r := codec.NewReader(s.body)
-	m.Decode(&r)
-	req := ReconfigRequest{Joining: m.Joining, Leaving: m.Leaving, Members: m.NewMembers, From: m.CurrentVersion, IDs: c.who}
+	req, _ := readReconfig(s.body)
+	req.IDs = c.who
 	s.phase = awaiting
 	ticket := c.lane.head
 	c.group.Go("reconfig", func() error { c.reconfigure(ticket, req); return nil })
@@ -104,15 +112,28 @@ func (c *conn) reconfigured(ticket uint64, err error) {
 	c.inbox.Wake()
 }
 
+// refusals are the reasons not to change the membership that have a code of their own.
+var refusals = []struct {
+	err  error
+	code wire.Code
+}{
+	{member.ErrBadArguments, wire.CodeBadArguments},
+	{member.ErrUnreadable, wire.CodeMarshallingError},
+	{member.ErrVersion, wire.CodeBadVersion},
+	{member.ErrInProgress, wire.CodeReconfigInProgress},
+	{member.ErrNoQuorum, wire.CodeNewConfigNoQuorum},
+	{znode.ErrNoAuth, wire.CodeNoAuth},
+}
+
 // refusalOf finds what a client is told of err, if it can be told.
 func refusalOf(err error) (wire.Code, bool) {
 	var code wire.Code
 	if errors.As(err, &code) {
 		return code, code != wire.CodeOK
 	}
-	for _, named := range []error{znode.ErrNoAuth, znode.ErrBadVersion, znode.ErrBadArguments} {
-		if errors.Is(err, named) {
-			return codes[named], true
+	for _, r := range refusals {
+		if errors.Is(err, r.err) {
+			return r.code, true
 		}
 	}
 	return wire.CodeOK, false
