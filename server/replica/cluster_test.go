@@ -105,7 +105,7 @@ func (c *cluster) crash(m *member, power bool) {
 // image is the newest checkpoint, if there is one.
 func (m *member) image() (Image, bool) {
 	s := m.checkpoint
-	if s.Index <= 1 {
+	if s.Index == 0 {
 		return Image{}, false
 	}
 	return Image{s.Index, s.Term, s.ConfState, binary.BigEndian.AppendUint32(nil, s.sum)}, true

@@ -74,7 +74,8 @@ type Image struct {
 // Images is where images come from and go to.
 type Images interface {
 	// Latest names the image that a peer too far behind should be sent, or false while there is
-	// none, and will be asked again. The log must still hold every entry after it; one from before
+	// none, and will be asked again. The state that Bootstrap stands for is one: a member that
+	// knows nobody needs it before it can take the first entry. The log must still hold every entry after it; one from before
 	// the newest change of the membership is not sent. It is called by the raft goroutine and
 	// must not block.
 	Latest() (Image, bool)
@@ -101,7 +102,9 @@ type Reader interface {
 }
 
 // Start is where a replica begins: the applied state and the membership as of it. All of it zero
-// means a replica that joins: it knows nobody and waits to be sent an image.
+// means a replica that joins: it knows nobody, does not campaign, and waits to be sent an image. It
+// may be a voter already for those who know, if it stopped before it had founded the cluster with
+// them; asked for its vote it gives it, since it is as good as a voter with an empty log.
 type Start struct {
 	Index, Term uint64 // of the last entry the applied state contains
 	ConfState   []byte // the membership as of Index

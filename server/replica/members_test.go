@@ -144,3 +144,105 @@ func TestMembershipIsLogged(t *testing.T) {
 		}
 	})
 }
+
+// The vote of a founder that knows no members is a promise like any other: it outlives power, and is
+// not given to another in the same term.
+func TestFounderVotesOnce(t *testing.T) {
+	c := newCluster(t)
+	c.add(1, Bootstrap(1, 2, 3))
+	c.add(2, Bootstrap(1, 2, 3))
+	c.add(3, Start{})
+	c.cut[2] = true
+	one, two, three := c.members[1], c.members[2], c.members[3]
+	if err := one.Campaign(); err != nil {
+		t.Fatal(err)
+	}
+	for c.pump(one); three.log.safe.hard.Vote == 0; {
+		switch {
+		case len(one.appends) > 0:
+			c.write(one)
+		case len(three.appends) > 0:
+			c.write(three)
+		default:
+			c.deliver(0)
+		}
+	}
+	if s := one.Soft(); s.Role != Candidate || s.Term != 2 || len(three.Members().Voters) > 0 {
+		t.Fatalf("%+v, vote %+v of one that knows %v", s, three.log.safe.hard, three.Members())
+	}
+	c.crash(one, true)
+	c.crash(three, true)
+	c.boot(three)
+	c.cut[2] = false
+	for range 100 {
+		c.tick(two)
+		for len(c.wires) > 0 || len(two.appends)+len(three.appends) > 0 {
+			c.settle()
+			if s := two.Soft(); s.Role == Leader && s.Term == 2 {
+				t.Fatal("two leaders of one term")
+			}
+		}
+	}
+	if s := two.Soft(); s.Role != Leader || s.Term < 3 {
+		t.Errorf("it does not vote again in a later term: %+v", s)
+	}
+}
+
+// A member that joins with nothing gets an image, then entries, and is then ready, as a learner and as
+// a voter alike: it may ask for reads like everybody.
+func TestJoinersBecomeReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, lead := trio(t)
+		lead.mustPropose("a", "b")
+		lead.alter(learner(4))
+		four := n.join(4, Start{}, Limits{})
+		pass(2 * time.Second)
+		if s := four.Status(); !isClosed(four.Ready()) || s.Applied != lead.Status().Applied || four.app.base == 0 {
+			t.Errorf("a learner: ready %v, %+v", isClosed(four.Ready()), s)
+		}
+		n.part(5)
+		lead.alter(voter(5)) // that has not begun
+		five := n.join(5, Start{}, Limits{})
+		pass(time.Second)
+		if isClosed(five.Ready()) {
+			t.Error("one that is cut off is ready")
+		}
+		n.heal()
+		pass(2 * time.Second)
+		for _, m := range []*running{four, five} {
+			if err := m.Gone(99); err != nil {
+				t.Fatal(err)
+			}
+			lead.mustPropose("c")
+			synctest.Wait()
+			answer := uint64(0)
+			if err := m.ReadIndex(func(index uint64, err error) { answer = index }); err != nil {
+				t.Fatal(err)
+			}
+			pass(time.Second)
+			if want := lead.Status().Applied; answer != want || m.Status().Applied != want || !isClosed(m.Ready()) {
+				t.Errorf("member %d: read %d, should be %d; %+v", m.id(), answer, want, m.Status())
+			}
+		}
+		n.end()
+	})
+}
+
+// Two of three found a cluster, one of them stops, and the third, which had not founded it yet, comes
+// up knowing nothing: it votes, gets an image of the beginning, and is ready.
+func TestAFounderThatIsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{t: t, members: map[uint64]*running{}, cut: map[uint64]bool{}}
+		one := n.join(1, Bootstrap(1, 2, 3), Limits{})
+		three := n.join(3, Start{}, Limits{})
+		if lead := n.await(); lead != one {
+			t.Fatal("who knows nobody leads")
+		}
+		one.mustPropose("a")
+		pass(2 * time.Second)
+		if got := three.app.all(); !isClosed(three.Ready()) || !slices.Equal(got, []string{"a"}) {
+			t.Errorf("ready %v, applied %q", isClosed(three.Ready()), got)
+		}
+		n.end()
+	})
+}

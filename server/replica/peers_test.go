@@ -59,7 +59,7 @@ func (n *network) add(id uint64, r *running) { n.mu.Lock(); defer n.mu.Unlock();
 
 // join opens and runs a member.
 func (n *network) join(id uint64, start Start, limits Limits) *running {
-	app := &recorder{base: start.Index, conf: start.ConfState}
+	app := &recorder{base: start.Index, last: Entry{Index: start.Index, Term: start.Term}, conf: start.ConfState}
 	r := begin(n.t, Config{
 		ID: id, Start: start, Log: newMemLog(start), Applier: app, Images: app, Peers: port{n, id}, Limits: limits,
 	})

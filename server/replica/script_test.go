@@ -21,6 +21,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts of testdata an
 // messages and writes where they are.
 //
 //	cluster ID…          voters that start together
+//	found ID… but ID     the same, but the last of them knows nobody yet
 //	join ID              a member that knows nobody
 //	tick ID|all N        time passes
 //	propose ID PAYLOAD…
@@ -90,9 +91,13 @@ func (s *script) play(t *testing.T, block string) string {
 		}
 		line, held := strings.CutPrefix(line, "~")
 		words := strings.Fields(line)
-		if words[0] == "cluster" {
-			s.begin(t, words[1:])
-		} else {
+		switch words[0] {
+		case "cluster":
+			s.begin(t, words[1:], nil)
+		case "found":
+			at := slices.Index(words, "but")
+			s.begin(t, words[1:at], words[at+1:])
+		default:
 			s.command(words[0], words[1:])
 		}
 		if !held {
@@ -102,15 +107,20 @@ func (s *script) play(t *testing.T, block string) string {
 	return s.out.String()
 }
 
-func (s *script) begin(t *testing.T, ids []string) {
+// begin starts members that vote together; those who are late know nobody yet.
+func (s *script) begin(t *testing.T, early, late []string) {
 	var voters []uint64
-	for _, id := range ids {
+	for _, id := range slices.Concat(early, late) {
 		voters = append(voters, number(t, id))
 	}
 	s.cluster = newCluster(t)
 	s.trace = func(format string, args ...any) { fmt.Fprintf(&s.out, format+"\n", args...) }
-	for _, id := range voters {
-		s.add(id, Bootstrap(voters...))
+	for i, id := range voters {
+		if i < len(early) {
+			s.add(id, Bootstrap(voters...))
+		} else {
+			s.add(id, Start{})
+		}
 	}
 }
 
