@@ -34,7 +34,7 @@ func (c Cluster) ready(n Node) bool {
 	return n == c.Self || c.Progress[n].Active && c.Progress[n].Match+caughtUp >= c.Last
 }
 
-// members returns the nodes under a number: voters first, then by age of nothing but their number.
+// members returns the nodes under a number: usually one, voters before learners.
 func (c Cluster) members(id ID) []Node {
 	var list []Node
 	for _, nodes := range [][]Node{c.sorted(c.Voters), c.sorted(c.Learners)} {
