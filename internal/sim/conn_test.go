@@ -47,7 +47,7 @@ type conn struct {
 func (k *conn) way() int64 { return 10*micro + around(k.c.r, k.s.opt.delay/2) }
 
 func (k *conn) toServer(do func()) {
-	at := max(k.s.now+k.way(), k.upClear)
+	at := max(k.s.now+k.way(), k.upClear+1)
 	k.upClear = at
 	life := k.n.life
 	k.s.after(at-k.s.now, func() {
@@ -64,7 +64,7 @@ func (k *conn) toServer(do func()) {
 }
 
 func (k *conn) toClient(do func()) {
-	at := max(k.s.now+k.way(), k.downClear)
+	at := max(k.s.now+k.way(), k.downClear+1)
 	k.downClear = at
 	k.s.after(at-k.s.now, do)
 }
@@ -201,9 +201,6 @@ func (k *conn) respond() {
 	k.done, more = k.in.TakeDone(k.done)
 	for i := range k.done {
 		k.complete(&k.done[i])
-		if k.gone {
-			return
-		}
 	}
 	k.advance()
 	if !k.gone && len(k.lane) == 0 {
@@ -214,32 +211,55 @@ func (k *conn) respond() {
 	}
 }
 
-// complete takes an answer of the log.
+// complete takes an answer of the log. Those of writes come in their order; a sync may be confirmed
+// before what stands in front of it is decided.
 func (k *conn) complete(d *feed.Completion) {
+	if k.gone {
+		return
+	}
 	if d.Ticket == k.greeted {
 		k.greeting(d)
 		return
 	}
-	if len(k.lane) == 0 || !k.lane[0].given || k.lane[0].ticket != d.Ticket {
-		k.s.broken("L2", "client %d at server %d: ticket %d is completed out of order", k.c.i, k.n.id, d.Ticket)
+	for _, o := range k.lane {
+		if o.ticket != d.Ticket && o.kind.write() && o.given && o.result == nil && !k.sync(d.Ticket) {
+			k.s.broken("L2", "client %d at server %d: ticket %d is completed before %d", k.c.i, k.n.id, d.Ticket, o.ticket)
+		}
+		if o.ticket == d.Ticket {
+			if !o.given || o.result != nil {
+				k.s.broken("L2", "client %d at server %d: ticket %d is completed twice, or unasked", k.c.i, k.n.id, d.Ticket)
+			}
+			o.result = new(*d)
+			return
+		}
 	}
-	o := k.lane[0]
+	k.s.broken("L2", "client %d at server %d: ticket %d is completed, which is no request", k.c.i, k.n.id, d.Ticket)
+}
+
+// sync says whether a ticket is that of a sync.
+func (k *conn) sync(ticket uint64) bool {
+	return slices.ContainsFunc(k.lane, func(o *op) bool { return o.ticket == ticket && o.kind == opSync })
+}
+
+// finish answers the head of the lane by what the log has said.
+func (k *conn) finish(o *op) {
+	res := &o.result.Result
 	if o.kind == opSync {
-		o.zxid = d.Result.Zxid
-		if uint64(o.zxid) < o.atLeast {
+		o.zxid = max(res.Zxid, k.shown)
+		if uint64(res.Zxid) < o.atLeast {
 			k.s.broken("L5", "client %d at server %d: sync is answered at %d, %d was told of before it was sent",
-				k.c.i, k.n.id, o.zxid, o.atLeast)
+				k.c.i, k.n.id, res.Zxid, o.atLeast)
 		}
 		k.s.mark(markSyncs)
 		k.reply(o)
 		return
 	}
-	k.judge(o, &d.Result)
-	if errors.Is(d.Result.Err, session.ErrMoved) || errors.Is(d.Result.Err, session.ErrExpired) {
+	k.judge(o, res)
+	if errors.Is(res.Err, session.ErrMoved) || errors.Is(res.Err, session.ErrExpired) {
 		k.close()
 		return
 	}
-	o.zxid, o.err = d.Result.Zxid, d.Result.Err
+	o.zxid, o.err = res.Zxid, res.Err
 	k.s.mark(markWrites)
 	k.reply(o)
 	k.s.truth.done = max(k.s.truth.done, uint64(o.zxid))
@@ -296,10 +316,11 @@ func sameResult(a, b *state.Result) bool {
 func (k *conn) advance() {
 	for !k.gone && len(k.lane) > 0 {
 		o := k.lane[0]
-		if o.given {
-			break
+		if o.result != nil {
+			k.finish(o)
+			continue
 		}
-		if o.kind.write() {
+		if o.given || o.kind.write() {
 			break
 		}
 		k.read(o)

@@ -85,7 +85,7 @@ func (n *network) dispatch(from, to *server, m *pb.Message, body []byte) {
 	if n.s.storm && n.s.opt.has(reorder) && chance(n.r, 0.1) {
 		at += around(n.r, 20*n.s.opt.delay)
 	} else {
-		at = max(at, l.clear)
+		at = max(at, l.clear+1)
 		l.clear = at
 	}
 	n.s.after(at-n.s.now, func() {
@@ -130,7 +130,7 @@ func (n *network) forward(from *server, leader, term uint64, commands [][]byte) 
 	}
 	p.bytes += size
 	n.s.note("forward", uint64(from.id)<<8|uint64(to.id), term, uint64(len(commands)), "")
-	at := max(n.s.now+n.way(), p.clear)
+	at := max(n.s.now+n.way(), p.clear+1)
 	p.clear = at
 	one := parcel{p.number, leader, term, commands, size}
 	n.s.after(at-n.s.now, func() { n.arrive(from, to, one) })
@@ -214,7 +214,7 @@ func (n *network) heal(from, to *server) {
 	}
 	at := n.s.now
 	for _, one := range waiting {
-		at = max(at+n.way(), l.pipe.clear)
+		at = max(at+n.way(), l.pipe.clear+1)
 		l.pipe.clear = at
 		n.s.after(at-n.s.now, func() { n.arrive(from, to, one) })
 	}

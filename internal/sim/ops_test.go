@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
+	"github.com/grovekeeper/grove/server/feed"
 	"github.com/grovekeeper/grove/server/state"
 	"github.com/grovekeeper/grove/session"
 	"github.com/grovekeeper/grove/znode"
@@ -56,6 +57,7 @@ type op struct {
 	atLeast uint64 // the highest zxid of a write that anybody was told of before
 	ticket  uint64 // in the connection
 	given   bool   // to the log, or to whoever confirms a sync
+	result  *feed.Completion
 	zxid    znode.Zxid
 	err     error
 	done    bool // the client has the answer
