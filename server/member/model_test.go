@@ -212,6 +212,7 @@ func (m *model) depose(lost bool) {
 		}
 		m.now.Self, m.now.Leading, m.planner = n, true, &Planner{}
 		m.now.Progress[n] = Progress{m.now.Last, true}
+		m.apply() // a leader looks at the cluster only when an entry of its own is applied
 		return
 	}
 	if !slices.Contains(m.now.Voters, m.now.Self) {
