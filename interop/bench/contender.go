@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/grovekeeper/grove/interop/process"
@@ -33,7 +32,7 @@ type contender struct {
 // server is one directory and at most one process on it.
 type server interface {
 	Start() error // the process may not be ready yet
-	Addr() string // of the process started last
+	Addr() string // of the process started last; of several servers all, with commas
 	Pid() int
 	Kill() error                           // as kill -9 does; waits until the process is gone
 	Checkpoints() ([]time.Duration, error) // those written so far; the time each took, or zero if unknown
@@ -75,42 +74,12 @@ type apache struct {
 	running   *exec.Cmd
 }
 
-// newApache finds Java and the jars: those of ZK_CLASSPATH, or Debian's. The error says what is missing.
-func newApache(env func(string) string, debian string) (contender, error) {
-	java, err := exec.LookPath("java")
-	if err != nil {
-		return contender{}, errors.New("there is no java: install default-jre-headless")
-	}
-	classpath := env("ZK_CLASSPATH")
-	if classpath == "" {
-		if classpath, err = debianClasspath(debian); err != nil {
-			return contender{}, err
-		}
-	}
+// newApache returns a server of Apache ZooKeeper.
+func newApache(classpath string) contender {
 	return contender{zooKeeper, func(dir string) (server, error) {
 		addr, err := freeAddr()
-		return &apache{java: java, classpath: classpath, dir: dir, addr: addr}, err
-	}}, nil
-}
-
-// debianClasspath lists what Debian's zookeeper and its dependencies have put into dir.
-func debianClasspath(dir string) (string, error) {
-	jars := []string{filepath.Join(dir, "zookeeper.jar"), filepath.Join(dir, "zookeeper-jute.jar")}
-	for _, jar := range jars {
-		if _, err := os.Stat(jar); err != nil {
-			return "", fmt.Errorf("there is no %s: install Debian's zookeeper, "+
-				"or name the jars of a release in ZK_CLASSPATH", jar)
-		}
-	}
-	for _, name := range []string{"slf4j-api", "slf4j-nop", "netty-*", "commons-cli", "metrics-core", "snappy-java",
-		"jackson-*", "audience-annotations"} {
-		found, err := filepath.Glob(filepath.Join(dir, name+".jar"))
-		if err != nil {
-			return "", err
-		}
-		jars = append(jars, found...)
-	}
-	return strings.Join(jars, string(filepath.ListSeparator)), nil
+		return &apache{java: "java", classpath: classpath, dir: dir, addr: addr}, err
+	}}
 }
 
 // heapMax is that of the tool which the project's goals were set with.
@@ -192,7 +161,7 @@ func start(ctx context.Context, s server) (time.Duration, error) {
 		return 0, err
 	}
 	for {
-		c, err := dial(ctx, s.Addr(), startTry)
+		c, err := dial(ctx, nth(s.Addr(), 0), startTry)
 		took := time.Since(begun)
 		if err == nil {
 			c.close()

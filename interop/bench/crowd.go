@@ -23,7 +23,7 @@ const doors = 64
 // gather opens the connections.
 func gather(ctx context.Context, addr string, n int) (*crowd, error) {
 	c := &crowd{ctx: ctx, members: make([]*client, n)}
-	writer, err := dial(ctx, addr, patience)
+	writer, err := dial(ctx, nth(addr, 0), patience)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func gather(ctx context.Context, addr string, n int) (*crowd, error) {
 	for door := range min(doors, n) {
 		g.Go("door", func() error {
 			for i := door; i < n; i += doors {
-				m, err := dial(ctx, addr, patience)
+				m, err := dial(ctx, nth(addr, i), patience)
 				if err != nil {
 					return err
 				}

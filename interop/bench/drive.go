@@ -42,7 +42,7 @@ func drive(ctx context.Context, addr string, l load) (outcome, error) {
 	defer g.Stop()
 	clients := make([]*client, l.conns)
 	for i := range clients {
-		c, err := dial(ctx, addr, patience)
+		c, err := dial(ctx, nth(addr, i), patience)
 		if err != nil {
 			return outcome{}, err
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/grovekeeper/grove/internal/codec"
 	"github.com/grovekeeper/grove/internal/wire"
+	"github.com/grovekeeper/grove/interop/process"
 )
 
 // stub answers every request with the code that judge gives it, and keeps nothing.
@@ -183,7 +184,7 @@ func TestMixedIsNineReadsAndAWrite(t *testing.T) {
 
 func TestWithoutZooKeeperItSaysWhatIsMissing(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := debianClasspath(dir); err == nil || !strings.Contains(err.Error(), "zookeeper.jar") ||
+	if _, err := process.ApacheClasspath(os.Getenv, dir); err == nil || !strings.Contains(err.Error(), "zookeeper.jar") ||
 		!strings.Contains(err.Error(), "ZK_CLASSPATH") {
 		t.Errorf("said %v", err)
 	}
@@ -192,7 +193,7 @@ func TestWithoutZooKeeperItSaysWhatIsMissing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	path, err := debianClasspath(dir)
+	path, err := process.ApacheClasspath(os.Getenv, dir)
 	if err != nil || !strings.Contains(path, "netty-common.jar") || strings.Contains(path, "unrelated.jar") {
 		t.Errorf("classpath %q, %v", path, err)
 	}

@@ -2,8 +2,8 @@
 // directory, with the same load from the same program. It prints Markdown for docs/benchmarks.md on
 // standard output and what it is doing on standard error.
 //
-//	go run ./interop/bench            everything, about a quarter of an hour
-//	go run ./interop/bench -quick     the same in two minutes, to see that it runs
+//	go run ./interop/bench            everything, about half an hour
+//	go run ./interop/bench -quick     the same in a few minutes, to see that it runs
 //	go run ./interop/bench -sections load -zkload PATH
 //
 // It needs Linux, Go, and for the comparison Java and Debian's zookeeper, or the jars of a release in
@@ -38,6 +38,8 @@ type plan struct {
 	nodes    int
 	steady   time.Duration
 	watchers int
+	crowd    int // watchers of the section about a quorum
+	kills    int // leaders killed there
 
 	alone  bool   // without Apache ZooKeeper
 	zkload string // a program to make the load of the load section, instead of this one
@@ -81,13 +83,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if !p.alone {
-		if other, err := newApache(os.Getenv, javaDir); err != nil {
+		if classpath, err := process.ApacheClasspath(os.Getenv, javaDir); err != nil {
 			b.say("Grove runs alone, without Apache ZooKeeper: %v", err)
 		} else {
-			b.contenders = append(b.contenders, other)
+			b.contenders = append(b.contenders, newApache(classpath))
+			b.quorums = append(b.quorums, newApacheQuorum(classpath))
 		}
 	}
 	b.contenders = append(b.contenders, newGrove(binary))
+	b.quorums = append(b.quorums, newGroveQuorum(binary))
 	if err := b.all(ctx); err != nil {
 		return err
 	}
@@ -114,6 +118,8 @@ func parse(args []string, stderr io.Writer) (plan, error) {
 	f.IntVar(&p.nodes, "nodes", 1_000_000, "nodes of the section million")
 	f.DurationVar(&p.steady, "steady", time.Minute, "length of each part of the section steady")
 	f.IntVar(&p.watchers, "watchers", 1000, "connections of the section fanout")
+	f.IntVar(&p.crowd, "crowd", 10_000, "connections that watch in the section quorum")
+	f.IntVar(&p.kills, "kills", 3, "leaders killed in the section quorum")
 	f.BoolVar(&p.alone, "alone", false, "measure Grove alone")
 	f.StringVar(&p.zkload, "zkload", "", "a zkload binary to make the load, instead of this program")
 	f.StringVar(&p.dir, "dir", "", "where to put the data of the servers; empty for the system's directory")
@@ -125,6 +131,7 @@ func parse(args []string, stderr io.Writer) (plan, error) {
 		f.Visit(func(x *flag.Flag) { given[x.Name] = true })
 		for name, value := range map[string]string{
 			"rounds": "1", "dur": "1s", "warm": "1s", "nodes": "100000", "steady": "5s", "watchers": "200",
+			"crowd": "1000", "kills": "1",
 		} {
 			if given[name] {
 				continue
@@ -150,7 +157,7 @@ func (p plan) validate(rest []string) error {
 	}
 	for name, n := range map[string]int{
 		"rounds": p.rounds, "long-rounds": p.longRounds, "conns": p.conns, "depth": p.depth, "keys": p.keys,
-		"nodes": p.nodes, "watchers": p.watchers,
+		"nodes": p.nodes, "watchers": p.watchers, "crowd": p.crowd, "kills": p.kills,
 	} {
 		if n < 1 {
 			return fmt.Errorf("-%s: %d is less than 1", name, n)
@@ -199,6 +206,8 @@ func (b *bench) print(w io.Writer) {
 			thousands(float64(p.nodes)), p.steady), steadyRows(manyScope)},
 		{fanoutSection, fmt.Sprintf("Fan-out: one change, %s watching connections", thousands(float64(p.watchers))),
 			fanoutRows()},
+		{quorumSection, fmt.Sprintf("Three servers: %d connections, %d outstanding, %d bytes, %s nodes, %v a phase, "+
+			"medians of %d rounds", p.conns, p.depth, p.size, thousands(float64(p.keys)), p.dur, p.rounds), quorumRows(p)},
 	} {
 		if slices.Contains(p.sections, t.section) {
 			fmt.Fprintf(w, "### %s\n\n%s\n", t.title, table(b.figures, names, t.rows))

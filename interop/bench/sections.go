@@ -15,9 +15,12 @@ const (
 	millionSection = "million"
 	steadySection  = "steady"
 	fanoutSection  = "fanout"
+	quorumSection  = "quorum"
 )
 
-func sections() []string { return []string{loadSection, millionSection, steadySection, fanoutSection} }
+func sections() []string {
+	return []string{loadSection, millionSection, steadySection, fanoutSection, quorumSection}
+}
 
 // The scopes of the section about steadiness: how many nodes are set, of how many.
 const (
@@ -30,7 +33,9 @@ const (
 type bench struct {
 	plan       plan
 	contenders []contender
-	dir        string // of everything; gone at the end
+	quorums    []contender // the same, with three servers each
+	prefix     string      // of the figures, which keeps those of three servers apart
+	dir        string      // of everything; gone at the end
 	versions   map[string]string
 	figures    sheet
 	say        func(format string, args ...any) // progress, one line each
@@ -41,6 +46,7 @@ type round struct {
 	section string
 	run     func(ctx context.Context, name string, s server) error
 	times   int
+	quorum  bool // on three servers
 }
 
 // rounds lists what is to be done. The nodes of the section about a million serve the one about
@@ -54,10 +60,14 @@ func (b *bench) rounds() []round {
 		round
 		wanted bool
 	}{
-		{round{"load", b.load, b.plan.rounds}, wanted(loadSection)},
-		{round{"fanout", b.fanout, b.plan.longRounds}, wanted(fanoutSection)},
-		{round{"steady", b.steadyFew, b.plan.longRounds}, wanted(steadySection)},
-		{round{"million", b.million, b.plan.longRounds}, wanted(millionSection, steadySection)},
+		{round{"load", b.load, b.plan.rounds, false}, wanted(loadSection)},
+		{round{"fanout", b.fanout(b.plan.watchers), b.plan.longRounds, false}, wanted(fanoutSection)},
+		{round{"steady", b.steadyFew, b.plan.longRounds, false}, wanted(steadySection)},
+		{round{"million", b.million, b.plan.longRounds, false}, wanted(millionSection, steadySection)},
+		{round{"quorum load", b.load, b.plan.rounds, true}, wanted(quorumSection)},
+		{round{"quorum fanout", b.fanout(b.plan.crowd), b.plan.longRounds, true}, wanted(quorumSection)},
+		{round{"quorum steady", b.steadyFew, b.plan.longRounds, true}, wanted(quorumSection)},
+		{round{"quorum failover", b.failover, b.plan.longRounds, true}, wanted(quorumSection)},
 	} {
 		if r.wanted {
 			list = append(list, r.round)
@@ -72,6 +82,9 @@ func (b *bench) all(ctx context.Context) error {
 	for _, r := range b.rounds() {
 		for n := range r.times {
 			turn := slices.Clone(b.contenders)
+			if b.prefix = ""; r.quorum {
+				turn, b.prefix = slices.Clone(b.quorums), quorumSection+" "
+			}
 			if n%2 == 1 {
 				slices.Reverse(turn)
 			}
@@ -102,7 +115,7 @@ func (b *bench) fresh(ctx context.Context, c contender, f func(context.Context, 
 		return err
 	}
 	if b.versions[c.name] == "" {
-		if b.versions[c.name], err = version(s.Addr()); err != nil {
+		if b.versions[c.name], err = version(nth(s.Addr(), 0)); err != nil {
 			return err
 		}
 	}
@@ -111,6 +124,7 @@ func (b *bench) fresh(ctx context.Context, c contender, f func(context.Context, 
 
 // add notes a figure and says it.
 func (b *bench) add(row, name string, value float64) {
+	row = b.prefix + row
 	b.figures.add(row, name, value)
 	b.say("  %-18s %.2f", row, value)
 }
@@ -264,12 +278,16 @@ func (b *bench) steady(ctx context.Context, name string, s server, w workload, s
 const fanoutTimes = 5
 
 // fanout measures how long one change takes to reach everybody who waits for it.
-func (b *bench) fanout(ctx context.Context, name string, s server) error {
+func (b *bench) fanout(watchers int) func(context.Context, string, server) error {
+	return func(ctx context.Context, name string, s server) error { return b.fan(ctx, name, s, watchers) }
+}
+
+func (b *bench) fan(ctx context.Context, name string, s server, watchers int) error {
 	w := newWorkload("/bench", 1, b.plan.size)
 	if _, err := w.fill(ctx, s.Addr(), 1, 1); err != nil {
 		return err
 	}
-	crowd, err := gather(ctx, s.Addr(), b.plan.watchers)
+	crowd, err := gather(ctx, s.Addr(), watchers)
 	if err != nil {
 		return err
 	}
@@ -292,5 +310,6 @@ func (b *bench) fanout(ctx context.Context, name string, s server) error {
 func (p plan) took() time.Duration {
 	load := time.Duration(p.rounds) * (6*p.dur + p.warm + time.Minute)
 	long := time.Duration(p.longRounds) * (3*(p.steady+p.warm) + fillMax + 2*startMax + 2*time.Minute)
-	return 2 * (load + long) // two contenders
+	quorum := load + time.Duration(p.longRounds)*(p.steady+p.warm+time.Duration(p.kills)*startMax+5*time.Minute)
+	return 2 * (load + long + quorum) // two contenders
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/grovekeeper/grove/internal/wire"
@@ -137,6 +138,11 @@ func (w workload) fill(ctx context.Context, addr string, conns, depth int) (outc
 	if len(answer.Data) != len(w.data) {
 		return outcome{}, fmt.Errorf("a node of %d bytes is read as %d", len(w.data), len(answer.Data))
 	}
+	for a := range strings.SplitSeq(addr, ",") { // of several servers, all must have it
+		if err := once(ctx, a, wire.OpSync, &wire.SyncRequest{Path: w.root}, nil); err != nil {
+			return outcome{}, err
+		}
+	}
 	return o, nil
 }
 
@@ -149,7 +155,7 @@ func (w workload) count(ctx context.Context, addr string) (int, error) {
 
 // once makes one request in a session of its own.
 func once(ctx context.Context, addr string, op wire.Op, body, answer wire.Record) error {
-	c, err := dial(ctx, addr, patience)
+	c, err := dial(ctx, nth(addr, 0), patience)
 	if err != nil {
 		return err
 	}
