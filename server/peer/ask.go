@@ -165,13 +165,14 @@ func (ln *line) ask(ctx context.Context, kind uint8, body []byte) (answer, error
 	}
 }
 
-// waits returns for how many milliseconds ctx still waits; 0: without end.
+// waits returns for how many milliseconds ctx still waits, and a little more, so that it is the first
+// to end; 0: without end.
 func waits(ctx context.Context) uint32 {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return 0
 	}
-	return uint32(min(max(time.Until(deadline).Milliseconds(), 1), 1<<31))
+	return uint32(min(max(time.Until(deadline).Milliseconds(), 0)+20, 1<<31))
 }
 
 func (ln *line) enter() (uint64, chan answer, error) {

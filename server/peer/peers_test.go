@@ -215,14 +215,17 @@ func (n *node) Lost(node uint64) {
 // eventually waits for something that happens on other goroutines and sockets.
 func (n *node) eventually(what string, f func() bool) {
 	n.w.t.Helper()
+	if !n.happens(f) {
+		n.w.t.Fatalf("%s did not happen at %#x; log:\n%s", what, n.id, n.logged())
+	}
+}
+
+func (n *node) happens(f func() bool) bool {
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 		ok := false
 		n.note(func() { ok = f() })
-		if ok {
-			return
-		}
-		if time.Now().After(deadline) {
-			n.w.t.Fatalf("%s did not happen at %#x; log:\n%s", what, n.id, n.logged())
+		if ok || time.Now().After(deadline) {
+			return ok
 		}
 	}
 }
