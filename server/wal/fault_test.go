@@ -191,3 +191,34 @@ func TestRefusals(t *testing.T) {
 	w.fs.Hook(nil)
 	w.check()
 }
+
+// A segment that was made in a hurry, and whose flush failed, is found at the next start as one that
+// is prepared: the kernel shows its size, the disk may not know it. Before anything acknowledged lies
+// in it, the disk does.
+func TestASegmentWhoseFlushFailedIsMadeAgain(t *testing.T) {
+	fs := disk.NewMemory()
+	l := mustOpen(t, fs, small())
+	large := []Entry{{Index: 1, Term: 1, Data: make([]byte, 5000)}}
+	fs.Hook(func(op disk.Op) error {
+		if op.Kind == disk.OpSync {
+			return syscall.EIO
+		}
+		return nil
+	})
+	if err := l.Append(Batch{Entries: large}); !errors.Is(err, ErrBroken) {
+		t.Fatalf("append: %v", err)
+	}
+	fs.Hook(nil)
+	l = mustOpen(t, fs, small())
+	for l.Tend() {
+	}
+	for i := range uint64(60) { // into the segment that was found, and not to its end
+		if err := l.Append(Batch{Entries: entriesFrom(1+i, 1, 1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fs.CutPower(func(disk.Unit) int { return disk.Lost })
+	if l = mustOpen(t, fs, small()); l.Last() != 60 {
+		t.Errorf("%d entries of 60", l.Last())
+	}
+}

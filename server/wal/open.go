@@ -120,7 +120,8 @@ func (l *Log) tidy(s *survey) error {
 		if err := l.fs.Rename(s.path(f), l.path(prepareName)); err != nil {
 			return err
 		}
-		l.draft = draft{f.file, f.size, f.size}
+		// Its end is written again: were a flush of it the one that failed, the disk may not know its size.
+		l.draft = draft{f.file, max(0, f.size-chunkBytes), f.size}
 	}
 	for _, f := range s.stray {
 		err := l.fs.Rename(s.path(f), l.path(f.name+".stray"))
