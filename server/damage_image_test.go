@@ -23,14 +23,14 @@ import (
 	"github.com/grovekeeper/grove/znode"
 )
 
-// image is a data directory at rest: the bytes of its files, by path below it.
-type image map[string][]byte
+// dirImage is a data directory at rest: the bytes of its files, by path below it.
+type dirImage map[string][]byte
 
 // readImage reads the directory. A file that goes away meanwhile, as prepared segments do under
 // another name, is left out.
-func readImage(t testing.TB, dir string) image {
+func readImage(t testing.TB, dir string) dirImage {
 	t.Helper()
-	im := image{}
+	im := dirImage{}
 	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -52,7 +52,7 @@ func readImage(t testing.TB, dir string) image {
 }
 
 // write makes dir hold the image and nothing else.
-func (im image) write(t testing.TB, dir string) {
+func (im dirImage) write(t testing.TB, dir string) {
 	t.Helper()
 	err := os.RemoveAll(dir)
 	for name, content := range im {
@@ -65,7 +65,7 @@ func (im image) write(t testing.TB, dir string) {
 }
 
 // with returns the image with one file replaced, or without it if content is nil.
-func (im image) with(name string, content []byte) image {
+func (im dirImage) with(name string, content []byte) dirImage {
 	out := maps.Clone(im)
 	delete(out, name)
 	if content != nil {
@@ -74,10 +74,10 @@ func (im image) with(name string, content []byte) image {
 	return out
 }
 
-func (im image) names() []string { return slices.Sorted(maps.Keys(im)) }
+func (im dirImage) names() []string { return slices.Sorted(maps.Keys(im)) }
 
 // newest returns the name of the newest segment that has been begun.
-func (im image) newest() (newest string) {
+func (im dirImage) newest() (newest string) {
 	for _, name := range im.names() {
 		if strings.HasSuffix(name, ".log") && binary.LittleEndian.Uint64(im[name]) != 0 {
 			newest = name
@@ -111,9 +111,9 @@ func traceOf(v *state.View) trace {
 
 // world is a data directory at several moments of its life, and every state it has been in.
 type world struct {
-	killed image            // as a kill leaves it: all acknowledged, the tail in the log only
-	closed image            // after a clean end
-	early  image            // of a moment before the tail was written
+	killed dirImage         // as a kill leaves it: all acknowledged, the tail in the log only
+	closed dirImage         // after a clean end
+	early  dirImage         // of a moment before the tail was written
 	states map[trace]uint64 // every state, and the highest index at which it was
 	last   uint64           // of the last entry of killed
 	newest string           // the newest segment of killed
@@ -305,7 +305,7 @@ func (w *writer) write(n int) {
 
 // settled reads a directory whose server has nothing to do once the watermark says that all of the log
 // is on disk, which the server notes a little later than it is so.
-func settled(t *testing.T, dir string) image {
+func settled(t *testing.T, dir string) dirImage {
 	t.Helper()
 	copied := filepath.Join(scratch(t), "copy")
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {

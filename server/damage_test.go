@@ -36,16 +36,16 @@ func keep(b []byte) []byte { return b }
 // An image that nobody has damaged is served, in all the forms in which the others are damaged.
 func testIntact(t *testing.T, w *world) {
 	whole := []trial{{name: "nothing", file: segmentFile, damage: keep, atLeast: w.last}}
-	for _, im := range []image{w.killed, w.closed, w.unmarked(), w.stale()} {
+	for _, im := range []dirImage{w.killed, w.closed, w.unmarked(), w.stale()} {
 		w.want(t, 0, tryAll(t, w, im, whole))
 	}
 	w.want(t, 0, tryAll(t, w, w.early, []trial{{name: "nothing", file: segmentFile, damage: keep, atLeast: w.before}}))
 }
 
-// unmarked is the killed image without a watermark, stale that with a watermark of before the tail was
+// unmarked is the killed dirImage without a watermark, stale that with a watermark of before the tail was
 // written: with either, the log must be judged by itself.
-func (w *world) unmarked() image { return w.killed.with(watermarkFile, nil) }
-func (w *world) stale() image    { return w.killed.with(watermarkFile, w.early[watermarkFile]) }
+func (w *world) unmarked() dirImage { return w.killed.with(watermarkFile, nil) }
+func (w *world) stale() dirImage    { return w.killed.with(watermarkFile, w.early[watermarkFile]) }
 
 // want fails the test unless exactly so many trials were refused, and every other recovered whole.
 func (w *world) want(t *testing.T, refused int, verdicts []verdict) {
@@ -90,7 +90,7 @@ func testLogBits(t *testing.T, w *world) {
 	used, tail := int(w.end), 2*commitBytes+300
 	for _, one := range []struct {
 		name     string
-		im       image
+		im       dirImage
 		from, to int
 		refused  bool
 	}{
@@ -123,7 +123,7 @@ func testLogBits(t *testing.T, w *world) {
 // Much of a checkpoint's file is free, and need not be right.
 func testCheckpointBits(t *testing.T, w *world) {
 	r := chance(t)
-	for _, im := range []image{w.killed, w.closed} {
+	for _, im := range []dirImage{w.killed, w.closed} {
 		bits := 8 * len(im[checkpointName])
 		var trials []trial
 		for _, bit := range r.Perm(bits)[:sample(bits)] {
@@ -135,7 +135,7 @@ func testCheckpointBits(t *testing.T, w *world) {
 
 // The watermark is a witness: it may fail to appear, but it does not lie.
 func testWatermarkBits(t *testing.T, w *world) {
-	for _, im := range []image{w.killed, w.closed, w.stale()} {
+	for _, im := range []dirImage{w.killed, w.closed, w.stale()} {
 		var trials []trial
 		for bit := 0; bit < 8*len(im[watermarkFile]); bit += thrift() {
 			trials = append(trials, w.flip(watermarkFile, int64(bit/8), bit%8))
@@ -233,7 +233,7 @@ func testSectors(t *testing.T, w *world) {
 		{"that of the next", func(sector, next []byte) { copy(sector, next) }},
 		{"garbage", func(sector, _ []byte) { fill(r, sector) }},
 	}
-	for _, im := range []image{w.killed, w.stale(), w.closed} {
+	for _, im := range []dirImage{w.killed, w.stale(), w.closed} {
 		var trials []trial
 		for _, file := range []string{segmentFile, checkpointName} {
 			for at := 0; at+2*sectorBytes <= len(im[file]); at += sectorBytes {

@@ -37,11 +37,11 @@ type verdict struct {
 type bench struct {
 	t     *testing.T
 	w     *world
-	image image
+	image dirImage
 	dir   string
 }
 
-func newBench(t *testing.T, w *world, im image) *bench {
+func newBench(t *testing.T, w *world, im dirImage) *bench {
 	b := &bench{t, w, im, filepath.Join(scratch(t), "data")}
 	im.write(t, b.dir)
 	return b
@@ -175,7 +175,7 @@ func (b *bench) recovered(tr trial, s *served) uint64 {
 }
 
 // tryAll makes the trials on two benches at a time, and returns what became of each, in order.
-func tryAll(t *testing.T, w *world, im image, trials []trial) []verdict {
+func tryAll(t *testing.T, w *world, im dirImage, trials []trial) []verdict {
 	t.Helper()
 	begun := time.Now()
 	out := make([]verdict, len(trials))

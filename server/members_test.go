@@ -22,11 +22,11 @@ func TestTheCheckpointCarriesTheMembership(t *testing.T) {
 		return s
 	}
 	s := open()
-	if got := s.replica.Status().Voters; !slices.Equal(got, []uint64{1}) {
+	if got := s.replica.Load().Status().Voters; !slices.Equal(got, []uint64{1}) {
 		t.Fatalf("voters %v at the beginning", got)
 	}
 	entry := wal.Entry{Index: 2, Term: 1}
-	if err := s.wal.Append(wal.Batch{Entries: []wal.Entry{entry}, Hard: wal.HardState{Term: 1, Commit: 2}}); err != nil {
+	if err := s.disk.wal.Append(wal.Batch{Entries: []wal.Entry{entry}, Hard: wal.HardState{Term: 1, Commit: 2}}); err != nil {
 		t.Fatal(err)
 	}
 	s.feed.Apply([]replica.Entry{{Index: 2, Term: 1, ConfState: replica.Bootstrap(1, 7).ConfState}})
@@ -38,7 +38,7 @@ func TestTheCheckpointCarriesTheMembership(t *testing.T) {
 	}
 	s = open()
 	defer s.Close()
-	if got := s.replica.Status().Voters; !slices.Equal(got, []uint64{1, 7}) {
+	if got := s.replica.Load().Status().Voters; !slices.Equal(got, []uint64{1, 7}) {
 		t.Errorf("voters %v after a start", got)
 	}
 	if _, term, conf := s.feed.Latest(); term != 1 || !bytes.Equal(conf, replica.Bootstrap(1, 7).ConfState) {

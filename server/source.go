@@ -1,13 +1,15 @@
 package server
 
 import (
-	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/grovekeeper/grove/server/admin"
+	"github.com/grovekeeper/grove/server/replica"
 	"github.com/grovekeeper/grove/session"
 )
 
@@ -16,6 +18,8 @@ type meters struct {
 	mu         sync.Mutex
 	start      figures
 	checkpoint figures
+
+	diverged atomic.Int64 // how often this state was found to be another than a peer's
 }
 
 // figures sums durations up, in milliseconds.
@@ -61,7 +65,7 @@ func (s *Server) Stats() admin.Stats {
 	latency.Checkpoint, latency.Start = s.meters.checkpoint.summary(), s.meters.start.summary()
 	s.meters.mu.Unlock()
 	stats := admin.Stats{
-		Version: s.cfg.Version, Built: s.cfg.Built, Mode: "standalone", Serving: s.serving(),
+		Version: s.cfg.Version, Built: s.cfg.Built, Mode: s.mode(), Serving: s.serving(),
 		UptimeMs: time.Since(s.started).Milliseconds(),
 		Load:     load, Latency: latency,
 		Tree: admin.Tree{
@@ -78,13 +82,25 @@ func (s *Server) Stats() admin.Stats {
 	return stats
 }
 
-func (s *Server) serving() bool {
-	select {
-	case <-s.ready:
-		return true
-	default:
-		return false
+func (s *Server) serving() bool { return done(s.signals.ready) }
+
+// mode is what the server is to its quorum, in ZooKeeper's words.
+func (s *Server) mode() string {
+	r := s.replica.Load()
+	switch {
+	case s.peers == nil:
+		return "standalone"
+	case r == nil:
+		return "follower"
 	}
+	status := r.Status()
+	switch {
+	case status.Role == replica.Leader:
+		return "leader"
+	case slices.Contains(status.Learners, status.ID):
+		return "observer"
+	}
+	return "follower"
 }
 
 // sizeOf returns the bytes that the files at path, or directly in it, take up.
@@ -103,12 +119,6 @@ func sizeOf(path string) (total int64) {
 
 // Settings shows the configuration in force. It is part of admin.Source.
 func (s *Server) Settings() admin.Settings {
-	port := -1
-	if len(s.listeners) > 0 {
-		if a, ok := s.listeners[0].Addr().(*net.TCPAddr); ok {
-			port = a.Port
-		}
-	}
 	dir, err := filepath.Abs(s.cfg.Dir)
 	if err != nil {
 		dir = s.cfg.Dir
@@ -118,9 +128,9 @@ func (s *Server) Settings() admin.Settings {
 		words = admin.DefaultWords()
 	}
 	return admin.Settings{
-		ClientPort: port, DataDir: dir, LogDir: filepath.Join(dir, logName), TickMs: s.cfg.TickMs,
+		ClientPort: portOf(s.Addr()), DataDir: dir, LogDir: filepath.Join(dir, logName), TickMs: s.cfg.TickMs,
 		SessionMinMs: s.cfg.SessionTimeoutMinMs, SessionMaxMs: s.cfg.SessionTimeoutMaxMs,
-		PerAddressMax: s.cfg.ConnectionsPerAddressMax, ServerID: lone, FourLetterWords: words,
+		PerAddressMax: s.cfg.ConnectionsPerAddressMax, ServerID: int64(s.node.ID()), FourLetterWords: words,
 	}
 }
 

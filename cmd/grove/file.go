@@ -8,6 +8,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/grovekeeper/grove/internal/zoocfg"
+	"github.com/grovekeeper/grove/server/member"
 )
 
 // takeFile reads Grove's own file or a zoo.cfg; the name tells them apart, because the contents
@@ -36,12 +37,25 @@ func (s *settings) takeTOML(name string, text []byte) error {
 		if at < 0 {
 			return usageError(fmt.Sprintf("%s: %s is no setting: see grove serve --help", name, key))
 		}
-		if err := meta.PrimitiveDecode(values[key.String()], rows[at].into); err != nil {
+		if err := takePrimitive(meta, values[key.String()], rows[at].into); err != nil {
 			return usageError(fmt.Sprintf("%s: %v", name, err))
 		}
 		s.origin[rows[at].field] = name + ": " + key.String()
 	}
 	return nil
+}
+
+// takePrimitive decodes a value. A table of members is text there as it is in a flag.
+func takePrimitive(meta toml.MetaData, value toml.Primitive, into any) error {
+	table, ok := into.(*member.Table)
+	if !ok {
+		return meta.PrimitiveDecode(value, into)
+	}
+	var text string
+	if err := meta.PrimitiveDecode(value, &text); err != nil {
+		return err
+	}
+	return parseInto(table, text)
 }
 
 // takeZoo takes what a zoo.cfg says, and ZooKeeper's default where that differs and matters.
@@ -53,10 +67,13 @@ func (s *settings) takeZoo(name string, text []byte, read func(string) ([]byte, 
 	if f.Keys > 0 && len(f.Unknown) == f.Keys {
 		return usageError(fmt.Sprintf("%s has no key of a zoo.cfg: a file of Grove's own must end in .toml", name))
 	}
-	if err := oneMember(f, read); err != nil {
+	if err := readDynamic(f, read); err != nil {
 		return usageError(fmt.Sprintf("%s: %v", name, err))
 	}
 	s.applyZoo(name, f)
+	if err := s.applyQuorum(f, read); err != nil {
+		return usageError(fmt.Sprintf("%s: %v", name, err))
+	}
 	if err := s.applyZooTLS(name, f); err != nil {
 		return usageError(fmt.Sprintf("%s: %v", name, err))
 	}

@@ -45,7 +45,7 @@ func newApp() *cli.App {
 		Usage:           "a coordination service that ZooKeeper clients can use",
 		Version:         release().String(),
 		HideVersion:     true, // a command, as the others
-		Commands:        []*cli.Command{serveCommand(), checkCommand(), versionCommand()},
+		Commands:        []*cli.Command{serveCommand(), devCommand(), memberCommand(), checkCommand(), versionCommand()},
 		Action:          noCommand,
 		OnUsageError:    wrongUsage,
 		ExitErrHandler:  func(*cli.Context, error) {}, // run prints, once, and chooses the code

@@ -200,14 +200,23 @@ func TestTheEnvironmentBeatsAZooCfg(t *testing.T) {
 	}
 }
 
-func TestAQuorumIsNotStartedAsManyServers(t *testing.T) {
-	three := "server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2"
-	dynamic := zooFile("dynamicConfigFile=zoo.dynamic")
+func TestServerLinesDescribeAQuorum(t *testing.T) {
+	three := "dataDir=d\nserver.1=a:1:2\nserver.2=b:1:2:observer;2185\nserver.3=c:1:2"
+	dynamic := zooFile("dataDir=d\ndynamicConfigFile=zoo.dynamic")
 	dynamic.files["zoo.dynamic"] = three
 	for _, from := range []sources{zooFile(three), dynamic} {
-		_, err := from.gather()
-		if err == nil || !strings.HasPrefix(err.Error(), "zoo.cfg: server.1 to server.3 describe a quorum of 3") {
-			t.Errorf("err = %v", err)
+		if _, err := from.gather(); err == nil || !strings.Contains(err.Error(), "describe a quorum of 3: open d/myid") {
+			t.Errorf("without myid: %v", err)
+		}
+		from.files["d/myid"] = "x"
+		if _, err := from.gather(); err == nil || !strings.Contains(err.Error(), `myid is "x"`) {
+			t.Errorf("with a myid that is none: %v", err)
+		}
+		from.files["d/myid"] = "2\n"
+		s := mustGather(t, from)
+		if s.ID != 2 || s.Peers.String() != "server.1=a:1:2:participant\nserver.2=b:1:2:observer;0.0.0.0:2185\n"+
+			"server.3=c:1:2:participant\nversion=0" || s.ClientAddrs[0] != "0.0.0.0:2185" {
+			t.Errorf("server %d of %q, clients on %v", s.ID, s.Peers.String(), s.ClientAddrs)
 		}
 	}
 	alone := zooFile("dynamicConfigFile=zoo.dynamic")

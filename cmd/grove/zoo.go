@@ -3,12 +3,14 @@ package main
 import (
 	"fmt"
 	"net"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/grovekeeper/grove/internal/zoocfg"
 	"github.com/grovekeeper/grove/server/admin"
+	"github.com/grovekeeper/grove/server/member"
 )
 
 // applyZoo puts what a zoo.cfg says where Grove keeps it, with ZooKeeper's default where the file
@@ -103,24 +105,46 @@ func withoutEffect(name string, f *zoocfg.File) []any {
 	return append([]any{"file", name}, attributes...)
 }
 
-// oneMember refuses a file that describes a quorum. To start anyway would be to start one server
-// of its own on each machine, with a tree of its own, where one was asked for.
-func oneMember(f *zoocfg.File, read func(string) ([]byte, error)) error {
-	if f.DynamicConfigFile != "" && len(f.Members) == 0 {
-		text, err := read(f.DynamicConfigFile)
-		if err != nil {
-			return fmt.Errorf("dynamicConfigFile: %w", err)
-		}
-		dynamic, err := zoocfg.Parse(text)
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.DynamicConfigFile, err)
-		}
-		f.Members = dynamic.Members
+// readDynamic takes the server lines from the file that a zoo.cfg names for them, if it has none itself.
+func readDynamic(f *zoocfg.File, read func(string) ([]byte, error)) error {
+	if f.DynamicConfigFile == "" || len(f.Members) > 0 {
+		return nil
 	}
+	text, err := read(f.DynamicConfigFile)
+	if err != nil {
+		return fmt.Errorf("dynamicConfigFile: %w", err)
+	}
+	dynamic, err := zoocfg.Parse(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.DynamicConfigFile, err)
+	}
+	f.Members = dynamic.Members
+	return nil
+}
+
+// applyQuorum takes the server lines of a zoo.cfg. This server's number is in the file myid in its data
+// directory. One line alone describes a server alone.
+func (s *settings) applyQuorum(f *zoocfg.File, read func(string) ([]byte, error)) error {
 	if len(f.Members) < 2 {
 		return nil
 	}
-	first, final := f.Members[0].ID, f.Members[len(f.Members)-1].ID
-	return fmt.Errorf("server.%d to server.%d describe a quorum of %d, and this Grove serves alone: "+
-		"leave one of the lines to start one server", first, final, len(f.Members))
+	// Where a line does not say where clients connect, it is not told: clientPort is this server's
+	// own, and the table must be the same on all.
+	table, err := member.FromConfig(f.Members, 0)
+	if err != nil {
+		return err
+	}
+	text, err := read(filepath.Join(f.DataDir, "myid"))
+	if err != nil {
+		return fmt.Errorf("server lines describe a quorum of %d: %w", len(f.Members), err)
+	}
+	id, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 8)
+	if err != nil || id == 0 {
+		return fmt.Errorf("myid is %q: must be a number from 1 to 255", strings.TrimSpace(string(text)))
+	}
+	s.ID, s.Peers = int(id), table
+	if me, ok := table.Find(member.ID(id)); ok && me.ClientPort != 0 {
+		s.ClientAddrs = []string{net.JoinHostPort(me.ClientHost, strconv.Itoa(me.ClientPort))}
+	}
+	return nil
 }

@@ -203,7 +203,7 @@ func ParsePeers(text string) (Table, error) {
 		if item = strings.TrimSpace(item); item == "" {
 			continue
 		}
-		m, err := parsePeer(item)
+		m, err := ParsePeer(item)
 		if err != nil {
 			return Table{}, fmt.Errorf("peer %q: %w", item, err)
 		}
@@ -215,7 +215,8 @@ func ParsePeers(text string) (Table, error) {
 	return t, t.founding()
 }
 
-func parsePeer(item string) (Member, error) {
+// ParsePeer reads one item of ParsePeers.
+func ParsePeer(item string) (Member, error) {
 	number, spec, ok := strings.Cut(item, "=")
 	if !ok {
 		return Member{}, fmt.Errorf("%w: must be number=host:port", ErrBadArguments)

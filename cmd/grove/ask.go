@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/grovekeeper/grove/internal/codec"
+	"github.com/grovekeeper/grove/internal/wire"
+)
+
+// asker is one session with a server, for commands that ask one thing at a time.
+type asker struct {
+	nc  net.Conn
+	xid int32
+	buf []byte
+}
+
+// askTimeout bounds one question. A change of the membership waits for a server to catch up.
+const askTimeout = 5 * time.Minute
+
+// dialFirst opens a session with the first server of a comma-separated list that takes it.
+func dialFirst(ctx context.Context, servers string) (*asker, error) {
+	var errs []error
+	for addr := range strings.SplitSeq(servers, ",") {
+		a, err := dialOne(ctx, strings.TrimSpace(addr))
+		if err == nil {
+			return a, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+func dialOne(ctx context.Context, addr string) (*asker, error) {
+	d := net.Dialer{Timeout: 5 * time.Second}
+	nc, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	a := &asker{nc: nc}
+	hello := wire.ConnectRequest{TimeoutMs: 30_000, Password: make([]byte, wire.PasswordLen)}
+	b, mark := wire.BeginFrame(nil)
+	frame, err := a.exchange(wire.EndFrame(hello.Append(b), mark))
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("open session with %s: %w", addr, err)
+	}
+	var welcome wire.ConnectResponse
+	r := codec.NewReader(frame)
+	if welcome.Decode(&r); r.Err() != nil || welcome.SessionID == 0 {
+		nc.Close()
+		return nil, fmt.Errorf("%s refused a session", addr)
+	}
+	return a, nil
+}
+
+// exchange sends a frame and returns the next one.
+func (a *asker) exchange(request []byte) ([]byte, error) {
+	a.nc.SetDeadline(time.Now().Add(askTimeout))
+	if _, err := a.nc.Write(request); err != nil {
+		return nil, err
+	}
+	return a.frame()
+}
+
+func (a *asker) frame() ([]byte, error) {
+	for {
+		frame, rest, err := wire.NextFrame(a.buf, wire.MaxFrame)
+		if err != nil {
+			return nil, err
+		}
+		if frame != nil {
+			a.buf = rest
+			return frame, nil
+		}
+		chunk := make([]byte, 4096)
+		n, err := a.nc.Read(chunk)
+		if a.buf = append(a.buf, chunk[:n]...); n == 0 && err != nil {
+			if errors.Is(err, io.EOF) {
+				err = errors.New("server closed the connection")
+			}
+			return nil, err
+		}
+	}
+}
+
+// ask sends a request and returns a reader of the record of its reply.
+func (a *asker) ask(op wire.Op, body wire.Record) (codec.Reader, error) {
+	a.xid++
+	xid := a.xid
+	if op == wire.OpAuth {
+		xid = wire.XidAuth
+	}
+	frame, err := a.exchange(wire.AppendRequest(nil, xid, op, body))
+	if err != nil {
+		return codec.Reader{}, err
+	}
+	r := codec.NewReader(frame)
+	var h wire.ReplyHeader
+	if h.Decode(&r); r.Err() != nil {
+		return r, r.Err()
+	}
+	return r, h.Err.Err()
+}
+
+// close ends the session; that it fails changes nothing.
+func (a *asker) close() {
+	_, _ = a.ask(wire.OpCloseSession, nil)
+	a.nc.Close()
+}

@@ -1,0 +1,169 @@
+package server
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/grovekeeper/grove/internal/codec"
+	"github.com/grovekeeper/grove/server/front"
+	"github.com/grovekeeper/grove/server/member"
+	"github.com/grovekeeper/grove/server/replica"
+)
+
+const (
+	// conductEvery is how often the conductor looks without being told that something has changed.
+	conductEvery = 100 * time.Millisecond
+	// lonelyAfter is how long nobody may lead before new clients are only let in to read.
+	lonelyAfter = 2 * time.Second
+	// digestEvery is how often a follower compares its state with the leader's.
+	digestEvery = 5 * time.Second
+)
+
+// conductor keeps what this server does in step with who leads. It is one goroutine.
+type conductor struct {
+	s       *Server
+	office  office
+	led     time.Time // when somebody was last known to lead
+	touched time.Time // when the leader was last told who was heard
+}
+
+func (s *Server) conduct(ctx context.Context) error {
+	c := &conductor{s: s, office: office{s: s}, led: time.Now()}
+	defer func() { _ = c.office.hold(ctx, 0) }() // what ends here has been told elsewhere
+	ticker := time.NewTicker(conductEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.signals.turned:
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+		if err := c.turn(ctx, time.Now()); err != nil {
+			return err
+		}
+	}
+}
+
+// turn brings everything in step once.
+func (c *conductor) turn(ctx context.Context, now time.Time) error {
+	status := c.s.replica.Load().Status()
+	term := uint64(0)
+	if status.Role == replica.Leader {
+		term = status.Term
+	}
+	if err := c.office.hold(ctx, term); err != nil {
+		return err
+	}
+	c.s.members.look(status)
+	c.s.feed.Pump()
+	if c.s.peers == nil {
+		return nil
+	}
+	if status.Leader != 0 {
+		c.led = now
+	}
+	c.attend(now.Sub(c.led))
+	c.touch(status, now)
+	return nil
+}
+
+// attend lets clients in as far as there is somebody to serve them.
+func (c *conductor) attend(leaderless time.Duration) {
+	f, serving := c.s.front, c.s.serving()
+	if serving {
+		f.Leaderless(leaderless)
+	}
+	switch {
+	case leaderless > lonelyAfter:
+		f.SetMode(front.ReadOnly)
+	case serving && leaderless == 0:
+		f.SetMode(front.Serving)
+	}
+}
+
+// touch tells the leader who was heard. The leader's own reaper asks for itself.
+func (c *conductor) touch(status replica.Status, now time.Time) {
+	if status.Role == replica.Leader || status.Leader == 0 || now.Sub(c.touched) < c.s.touchEvery() {
+		return
+	}
+	c.touched = now
+	heard := c.s.front.Heard()
+	if len(heard) == 0 {
+		return
+	}
+	ids := make([]int64, len(heard))
+	for i, id := range heard {
+		ids[i] = int64(id)
+	}
+	if err := c.s.peers.Hear(status.Leader, ids); err != nil {
+		c.s.log.Warn("the leader was not told who was heard", "leader", member.Node(status.Leader), "err", err)
+	}
+}
+
+// touchEvery is short enough that no session is judged silent for what was still to be told.
+func (s *Server) touchEvery() time.Duration {
+	ms := min(s.cfg.TickMs/2, s.cfg.SessionTimeoutMinMs/6)
+	return time.Duration(max(ms, 10)) * time.Millisecond
+}
+
+// applyForPlace asks to be let in until this server has the place that the table has for it, and again
+// if it loses it: a server that came back without its data has none, though its number is in the table.
+func (s *Server) applyForPlace(ctx context.Context) error {
+	me, listed := s.cfg.Peers.Find(s.node.ID())
+	if !listed {
+		return nil
+	}
+	body := member.Candidate{Node: s.node, Member: me}.Append(nil)
+	for {
+		if !s.placed() {
+			asking, cancel := context.WithTimeout(ctx, askPatience)
+			s.askEach(asking, s.cfg.Peers, askAdmit, body)
+			cancel()
+		}
+		select {
+		case <-time.After(candidateLife / 6):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// placed says whether this server is what the table says it is.
+func (s *Server) placed() bool {
+	status := s.replica.Load().Status()
+	me, ok := s.table().Find(s.node.ID())
+	if !ok {
+		return false
+	}
+	if me.Role == member.Observer {
+		return slices.Contains(status.Learners, uint64(s.node))
+	}
+	return slices.Contains(status.Voters, uint64(s.node))
+}
+
+// watchDigest compares this server's state with the leader's from time to time.
+func (s *Server) watchDigest(ctx context.Context) error {
+	for {
+		select {
+		case <-time.After(digestEvery):
+		case <-ctx.Done():
+			return nil
+		}
+		status := s.replica.Load().Status()
+		mark := s.feed.NewestDigest()
+		if mark.Zxid == 0 || status.Leader == 0 || status.Leader == uint64(s.node) {
+			continue
+		}
+		asking, cancel := context.WithTimeout(ctx, askPatience)
+		body := codec.AppendUint64(codec.AppendInt64(nil, int64(mark.Zxid)), mark.Digest)
+		answer, err := s.peers.Ask(asking, member.Node(status.Leader).ID(), askDigest, body)
+		cancel()
+		r := codec.NewReader(answer)
+		if kept, same := r.Bool(), r.Bool(); err == nil && r.Err() == nil && kept && !same {
+			s.meters.diverged.Add(1)
+			s.log.Error("this state is not the leader's", "zxid", mark.Zxid, "leader", member.Node(status.Leader))
+		}
+	}
+}

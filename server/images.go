@@ -1,0 +1,127 @@
+package server
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/grovekeeper/grove/server/checkpoint"
+	"github.com/grovekeeper/grove/server/image"
+	"github.com/grovekeeper/grove/server/member"
+	"github.com/grovekeeper/grove/server/replica"
+	"github.com/grovekeeper/grove/server/state"
+)
+
+// images are the states on their way between servers: those pinned here until a peer has them, and the
+// one that has arrived from a leader and waits for its turn to be installed.
+type images struct {
+	s *Server
+
+	mu      sync.Mutex             // guards the fields below
+	pinned  map[uint64]*state.View // by index. Bound: imagesMax; a view costs what has changed since
+	arrived *state.Machine         // the newest; one that Raft did not want is replaced by the next
+}
+
+// imagesMax is how many states may be pinned for peers at a time: more than that are never on their way
+// at once, and a peer that misses its own is sent another.
+const imagesMax = 8
+
+var errNoImage = errors.New("image is not here any more")
+
+// Latest is part of replica.Images: the state as it is now.
+func (g *images) Latest() (replica.Image, bool) {
+	v, term, conf := g.s.feed.Latest()
+	if len(conf) == 0 || v.Zxid == 0 {
+		return replica.Image{}, false
+	}
+	index := uint64(v.Zxid)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pinned[index] = v
+	for len(g.pinned) > imagesMax {
+		oldest := index
+		for i := range g.pinned {
+			oldest = min(oldest, i)
+		}
+		delete(g.pinned, oldest)
+	}
+	return replica.Image{Index: index, Term: term, ConfState: conf}, true
+}
+
+// write sends the body of the image that m names.
+func (g *images) write(m *pb.Message, w io.Writer) error {
+	index := m.GetSnapshot().GetMetadata().GetIndex()
+	g.mu.Lock()
+	v := g.pinned[index]
+	g.mu.Unlock()
+	if v == nil {
+		return fmt.Errorf("send image at %d: %w", index, errNoImage)
+	}
+	begun := time.Now()
+	if err := image.Write(w, v); err != nil {
+		return fmt.Errorf("send image at %d: %w", index, err)
+	}
+	g.s.log.Info("image sent", "peer", member.Node(m.GetTo()), "zxid", index,
+		"nodes", v.Nodes.Len(), "took", time.Since(begun))
+	return nil
+}
+
+// sent tells the replica whether the peer has it.
+func (g *images) sent(node uint64, arrived bool) {
+	if r := g.s.replica.Load(); r != nil {
+		_ = r.ImageSent(node, arrived) // a replica that has stopped does not care
+	}
+}
+
+// take reads an image and then lets Raft know of it.
+func (g *images) take(m *pb.Message, body io.Reader) error {
+	r := g.s.replica.Load()
+	if r == nil {
+		return errNoImage
+	}
+	begun := time.Now()
+	machine, err := image.Read(body)
+	if err != nil {
+		return err
+	}
+	index := m.GetSnapshot().GetMetadata().GetIndex()
+	if uint64(machine.Zxid()) != index {
+		return fmt.Errorf("image at %d is said to be at %d", machine.Zxid(), index)
+	}
+	g.mu.Lock()
+	g.arrived = machine
+	g.mu.Unlock()
+	g.s.log.Info("image received", "peer", member.Node(m.GetFrom()), "zxid", index, "took", time.Since(begun))
+	return r.Receive(m)
+}
+
+// Install is part of replica.Images. The state is on disk before anybody sees it.
+func (g *images) Install(i replica.Image) error {
+	g.mu.Lock()
+	machine := g.arrived
+	g.arrived = nil
+	g.mu.Unlock()
+	if machine == nil || uint64(machine.Zxid()) != i.Index {
+		return fmt.Errorf("install image at %d: %w", i.Index, errNoImage)
+	}
+	if err := g.s.disk.install(machine, i); err != nil {
+		return err
+	}
+	g.s.feed.Install(machine, i.Term, i.ConfState)
+	g.s.log.Info("image installed", "zxid", i.Index)
+	return nil
+}
+
+// installedAt is what the checkpoint's record says of a state that came as an image: the log may not
+// reach it.
+func installedAt(index uint64) []byte { return binary.BigEndian.AppendUint64(nil, index) }
+
+// installed says whether the state of a checkpoint is the one that an image brought.
+func installed(meta checkpoint.Meta) bool {
+	return len(meta.Extra) == 8 && binary.BigEndian.Uint64(meta.Extra) == uint64(meta.State.Zxid)
+}

@@ -1,0 +1,170 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/grovekeeper/grove/server/member"
+	"github.com/grovekeeper/grove/server/state"
+	"github.com/grovekeeper/grove/znode"
+)
+
+// registrar changes the membership, in the term in which this server leads: a request at a time, and
+// what the leader does of its own accord. The planner decides; this brings its steps to Raft.
+type registrar struct {
+	m       *members
+	term    uint64
+	planner member.Planner
+	in      chan reconfiguration // unbuffered: one at a time
+	result  chan error           // of the step that Raft has; capacity 1
+	waiting bool                 // for it
+	change  *reconfiguration     // that the planner works on; nil if it does so of its own accord
+	said    string               // what was last logged
+}
+
+// reconfiguration is a request, and who waits for its outcome.
+type reconfiguration struct {
+	member.Request
+	until time.Time // it is given up then
+	done  chan<- reconfigured
+}
+
+type reconfigured struct {
+	zxid znode.Zxid // at which the new table was set
+	err  error
+}
+
+const (
+	// registerEvery is how often the registrar looks at where things stand.
+	registerEvery = 50 * time.Millisecond
+	// reconfigureTime is how long a change may wait for its servers to catch up.
+	reconfigureTime = 3 * time.Minute
+	// leastVoters is how many participants a client must leave.
+	leastVoters = 1
+)
+
+var errTooLong = errors.New("servers did not catch up in time")
+
+func newRegistrar(m *members, term uint64) *registrar {
+	return &registrar{m: m, term: term, in: make(chan reconfiguration), result: make(chan error, 1)}
+}
+
+func (g *registrar) run(ctx context.Context) error {
+	ticker := time.NewTicker(registerEvery)
+	defer ticker.Stop()
+	for {
+		in := g.in
+		if g.change != nil || g.planner.Busy() {
+			in = nil
+		}
+		select {
+		case c := <-in:
+			g.begin(c)
+		case err := <-g.result:
+			if g.waiting = false; err != nil {
+				g.m.s.log.Warn("step of a change of the membership failed", "err", err)
+				g.planner.Failed()
+			}
+		case <-ticker.C:
+		case <-ctx.Done():
+			g.finish(reconfigured{err: member.ErrUndecided})
+			return nil
+		}
+		g.look(time.Now())
+	}
+}
+
+// begin takes a request.
+func (g *registrar) begin(c reconfiguration) {
+	now := g.m.cluster(time.Now())
+	g.change = &c
+	target, err := c.Target(now.Table, leastVoters)
+	if err == nil && target.Same(now.Table) {
+		g.finish(reconfigured{zxid: znode.Zxid(now.Table.Version)})
+		return
+	}
+	if err == nil {
+		err = g.planner.Begin(target, now)
+	}
+	if err != nil {
+		g.finish(reconfigured{err: err})
+	}
+}
+
+func (g *registrar) finish(r reconfigured) {
+	if g.change == nil {
+		return
+	}
+	g.change.done <- r // has room
+	g.change = nil
+}
+
+// look goes on with the change under way, or finds one to begin.
+func (g *registrar) look(at time.Time) {
+	now := g.m.cluster(at)
+	if !g.planner.Busy() {
+		if g.change == nil {
+			g.planner.Replacement(now)
+		}
+		return
+	}
+	if g.waiting {
+		return
+	}
+	if g.change != nil && at.After(g.change.until) {
+		g.planner.Abandon(errTooLong)
+	}
+	step, do, done, err := g.planner.Next(now)
+	switch {
+	case err != nil:
+		g.m.s.log.Warn("change of the membership ended", "err", err)
+		g.finish(reconfigured{err: err})
+	case done:
+		g.m.s.log.Info("membership changed", "table", now.Table.String())
+		g.finish(reconfigured{zxid: znode.Zxid(now.Table.Version)})
+	case do:
+		g.step(step)
+	default:
+		if why := g.planner.Waiting(now); why != g.said {
+			g.said = why
+			g.m.s.log.Info("change of the membership waits", "for", why)
+		}
+	}
+}
+
+// step brings one step to Raft.
+func (g *registrar) step(step member.Step) {
+	var payload []byte
+	if step.Table != nil {
+		c := configure(*step.Table)
+		payload = state.AppendCommand(nil, &c)
+	}
+	g.waiting = true
+	r := g.m.s.replica.Load()
+	if len(step.Changes) == 0 {
+		g.result <- r.Propose(g.term, [][]byte{payload}) // what comes of it shows in the table
+		return
+	}
+	changes := make([]*pb.ConfChangeSingle, len(step.Changes))
+	for i, c := range step.Changes {
+		changes[i] = &pb.ConfChangeSingle{Type: kinds[c.Kind].Enum(), NodeId: new(uint64(c.Node))}
+	}
+	err := r.Change(func(_ []byte, err error) { g.result <- err }, payload, changes...)
+	if err != nil {
+		g.result <- err
+	}
+}
+
+var kinds = [...]pb.ConfChangeType{
+	member.AddLearner: pb.ConfChangeAddLearnerNode,
+	member.AddVoter:   pb.ConfChangeAddNode,
+	member.Remove:     pb.ConfChangeRemoveNode,
+}
+
+// configure is the command that sets the table.
+func configure(t member.Table) state.Command {
+	return state.Command{Kind: state.Configure, Op: state.Op{Kind: state.Configure, Data: t.AppendLines(nil)}}
+}
