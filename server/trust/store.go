@@ -3,6 +3,8 @@ package trust
 import (
 	"bytes"
 	"crypto"
+	"crypto/sha1"
+	"crypto/subtle"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -12,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf16"
 
 	keystore "github.com/pavlo-v-chernykh/keystore-go/v4"
 	"software.sslmate.com/src/go-pkcs12"
@@ -156,7 +159,7 @@ func certOfPKCS12(b []byte, password string) (tls.Certificate, error) {
 
 // said makes the sentence of a library one for operators.
 func said(err error) error {
-	if errors.Is(err, pkcs12.ErrIncorrectPassword) || strings.Contains(err.Error(), "invalid digest") {
+	if errors.Is(err, pkcs12.ErrIncorrectPassword) {
 		return errors.New("the password does not open the store")
 	}
 	return err
@@ -192,12 +195,29 @@ func certOfJKS(b []byte, password string) (tls.Certificate, error) {
 	return tls.Certificate{}, errors.New("the store holds no key")
 }
 
+// openJKS looks at the digest first: the library believes every length it reads, and one wrong bit in
+// one of them would take all the memory there is.
 func openJKS(b []byte, password string) (keystore.KeyStore, error) {
-	store := keystore.New(keystore.WithOrderedAliases())
-	if err := store.Load(bytes.NewReader(b), []byte(password)); err != nil {
-		return store, said(err)
+	if !wholeJKS(b, password) {
+		return keystore.KeyStore{}, errors.New("the password does not open the store, or it is damaged")
 	}
-	return store, nil
+	store := keystore.New(keystore.WithOrderedAliases())
+	return store, store.Load(bytes.NewReader(b), []byte(password))
+}
+
+// wholeJKS checks the last bytes, which are a hash over the password, a joke of Java's and the rest.
+func wholeJKS(b []byte, password string) bool {
+	if len(b) < sha1.Size {
+		return false
+	}
+	content, sum := b[:len(b)-sha1.Size], b[len(b)-sha1.Size:]
+	h := sha1.New()
+	for _, unit := range utf16.Encode([]rune(password)) {
+		h.Write([]byte{byte(unit >> 8), byte(unit)})
+	}
+	h.Write([]byte("Mighty Aphrodite"))
+	h.Write(content)
+	return subtle.ConstantTimeCompare(h.Sum(nil), sum) == 1
 }
 
 // paired puts the certificate of the key first and what signed it behind: PKCS12 promises no order.
