@@ -224,7 +224,9 @@ func (n *server) call(op disk.Op) error {
 	}
 	switch op.Kind {
 	case disk.OpWrite, disk.OpTruncate:
-		n.dirty[op.Name] = true
+		if !n.tending { // what is done to segments that are not in use keeps nobody waiting
+			n.dirty[op.Name] = true
+		}
 	case disk.OpSync:
 		if n.badly {
 			n.badly = false

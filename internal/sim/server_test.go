@@ -60,6 +60,7 @@ type process struct {
 	meta  meta // of the checkpoint
 
 	kicked, writing, applying bool
+	tending                   bool                   // the log is doing what nobody waits for
 	pinned                    map[uint64]*state.View // what images on offer are made of, by index
 
 	// What the disk is known to hold: taken when nothing waits for a flush.
@@ -154,9 +155,11 @@ func (n *server) write() {
 	n.kick()
 	if chance(n.r, 0.3) {
 		n.later(around(n.r, 5*milli), func() {
+			n.tending = true
 			for more := true; more && n.up && n.bomb >= 0; {
 				more = n.wal.Tend()
 			}
+			n.tending = false
 			n.blast()
 		})
 	}
