@@ -11,6 +11,15 @@ func readOnlyPage(source Source) object {
 	return object{{"read_only", source.Stats().ReadOnly}}
 }
 
+// leaderPage says who leads: on a server that is alone, nobody.
+func leaderPage(source Source) object {
+	q := source.Stats().Quorum
+	if q == nil {
+		q = new(Quorum)
+	}
+	return object{{"is_leader", q.Leading}, {"leader_id", q.Leader}, {"leader_ip", q.LeaderHost}}
+}
+
 func configurationPage(source Source) object {
 	s := source.Settings()
 	return object{

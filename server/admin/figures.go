@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strconv"
 )
 
@@ -49,6 +50,24 @@ func scalars(r *reading) []scalar {
 		{"max_file_descriptor_count", gauge, "files and sockets allowed", n(r.maxFiles)},
 		{"uptime", gauge, "since the start, ms", n(r.UptimeMs)},
 	}
+}
+
+// quorumScalars are those of a member of a quorum: all of them on its leader, on the others the first.
+func quorumScalars(q *Quorum) []scalar {
+	if q == nil {
+		return nil
+	}
+	rows := []scalar{
+		{"quorum_size", gauge, "members that vote", n(q.Voters)},
+		{"synced_followers", gauge, "other voters that keep up with the leader", n(q.SyncedFollowers)},
+		{"synced_observers", gauge, "observers that keep up with the leader", n(q.SyncedObservers)},
+		{"learners", gauge, "servers that follow the leader", n(q.Learners)},
+		{"leader_uptime", gauge, "since the leader leads, ms", n(q.LeaderUptimeMs)},
+	}
+	if !q.Leading {
+		return rows[:1]
+	}
+	return rows
 }
 
 func summaries(r *reading) []summary {
@@ -108,7 +127,7 @@ func figures(r *reading) iter.Seq2[string, string] {
 		if !yield("version", versionLine(r.Stats)) || !yield("server_state", r.Mode) {
 			return
 		}
-		for _, row := range scalars(r) {
+		for _, row := range slices.Concat(scalars(r), quorumScalars(r.Quorum)) {
 			if !yield(row.name, row.text()) {
 				return
 			}

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -25,7 +26,7 @@ type collector struct{ source Source }
 
 // Describe implements prometheus.Collector.
 func (collector) Describe(out chan<- *prometheus.Desc) {
-	for _, row := range scalars(&reading{}) {
+	for _, row := range slices.Concat(scalars(&reading{}), quorumScalars(&Quorum{Leading: true})) {
 		out <- describe(row.name, row.help)
 	}
 	for _, row := range summaries(&reading{}) {
@@ -36,7 +37,7 @@ func (collector) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c collector) Collect(out chan<- prometheus.Metric) {
 	r := read(c.source)
-	for _, row := range scalars(r) {
+	for _, row := range slices.Concat(scalars(r), quorumScalars(r.Quorum)) {
 		kind := prometheus.GaugeValue
 		if row.kind == counter {
 			kind = prometheus.CounterValue

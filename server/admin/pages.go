@@ -17,6 +17,7 @@ var pages = [...]pageRow{
 	{"dump", nil, 0, dumpPage},
 	{"environment", []string{"env", "envi"}, anytime, environmentPage},
 	{"is_read_only", []string{"isro"}, 0, readOnlyPage},
+	{"leader", []string{"lead"}, 0, leaderPage},
 	{"monitor", []string{"mntr"}, 0, monitorPage},
 	{"ruok", nil, anytime, ruokPage},
 	{"server_stats", []string{"srvr"}, 0, serverStatsPage},

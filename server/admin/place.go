@@ -22,6 +22,19 @@ func conf(source Source, w io.Writer) {
 	fmt.Fprintf(w, "maxSessionTimeout=%d\n", s.SessionMaxMs)
 	fmt.Fprint(w, "clientPortListenBacklog=-1\n")
 	fmt.Fprintf(w, "serverId=%d\n", s.ServerID)
+	if m := s.Member; m != nil {
+		fmt.Fprintf(w, "initLimit=%d\nsyncLimit=%d\nelectionAlg=3\n", m.InitLimit, m.SyncLimit)
+		fmt.Fprintf(w, "electionPort=%d\nquorumPort=%d\npeerType=%d\n", m.ElectionPort, m.QuorumPort, m.peerType())
+		fmt.Fprintf(w, "membership: \n%s", m.Table)
+	}
+}
+
+// peerType is ZooKeeper's number for the role.
+func (m *Member) peerType() int {
+	if m.Observer {
+		return 1
+	}
+	return 0
 }
 
 func dirs(source Source, w io.Writer) {

@@ -33,6 +33,21 @@ type Stats struct {
 	Tree    Tree
 	Watch   WatchSummary
 	Disk    Disk
+	Quorum  *Quorum // nil: the server is alone
+}
+
+// Quorum is how a server stands to the others.
+type Quorum struct {
+	Voters     int64 // members that vote
+	Leader     int64 // number of the server that leads; 0: nobody known
+	LeaderHost string
+
+	// On the leader, otherwise zero.
+	Leading         bool
+	SyncedFollowers int64 // other voters that keep up
+	SyncedObservers int64
+	Learners        int64 // all others, in step or not
+	LeaderUptimeMs  int64
 }
 
 // Load counts what went through the client ports.
@@ -110,6 +125,15 @@ type Settings struct {
 	PerAddressMax   int
 	ServerID        int64
 	FourLetterWords []string // the whitelist; "*" stands for all
+	Member          *Member  // nil: the server is alone
+}
+
+// Member is what a member of a quorum is configured with.
+type Member struct {
+	QuorumPort, ElectionPort int
+	InitLimit, SyncLimit     int // in ticks
+	Observer                 bool
+	Table                    string // the members, as /zookeeper/config has them
 }
 
 // Connection is one client connection.
