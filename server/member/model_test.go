@@ -132,8 +132,8 @@ func (m *model) ended(err error) {
 	case err != nil && !errors.Is(err, ErrUndecided) && m.pending != nil && m.pending.Table != nil:
 		m.t.Fatalf("%v, and the table will change", err)
 	}
-	if err == nil {
-		m.whole()
+	if err == nil || errors.Is(err, ErrAbandoned) {
+		m.whole() // so nothing of it is left behind, either
 	}
 	m.asked = false
 }

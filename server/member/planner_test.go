@@ -329,6 +329,14 @@ func TestALearnerOfNobodyIsRemoved(t *testing.T) {
 	}
 }
 
+func TestNobodysVoteIsTakenUnasked(t *testing.T) {
+	p, c := &Planner{}, scene("1 2 3")
+	c.Table = of("1 2")
+	if p.Replacement(c) {
+		t.Error("a voter that is in no table is for people to look at")
+	}
+}
+
 func TestAChangeIsAbandoned(t *testing.T) {
 	p, c := &Planner{}, scene("1 2 3")
 	why := fmt.Errorf("%w: 4.1 did not catch up", ErrAbandoned)
