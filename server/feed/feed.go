@@ -167,9 +167,7 @@ func (f *Feed) Apply(entries []replica.Entry) {
 	f.publish()
 	f.standing.set(f.View(), a.pinner.term, a.pinner.conf)
 	a.wake()
-	if len(a.told) > 0 && f.cfg.OnSessions != nil {
-		f.cfg.OnSessions(a.told)
-	}
+	f.tellSessions()
 	a.handOver(f.View())
 }
 
@@ -205,6 +203,12 @@ func (f *Feed) publish() {
 			a.push(owners[i].in, item{done: Completion{owners[i].ticket, a.results[i], v}})
 		}
 	}
+	a.pinner.note(a.changes)
+	a.finish(due, v)
+}
+
+// finish answers what waited for the view v, ends who must end, and makes room for the next.
+func (a *applier) finish(due []barrier, v *state.View) {
 	for _, b := range due {
 		a.push(b.in, item{done: Completion{b.ticket, state.Result{Zxid: v.Zxid}, v}})
 	}
@@ -212,8 +216,14 @@ func (f *Feed) publish() {
 		in.end()
 	}
 	a.told = append(a.told, a.sessions...)
-	a.pinner.note(a.changes)
 	a.published()
+}
+
+// tellSessions tells who listens what became of sessions in this batch.
+func (f *Feed) tellSessions() {
+	if a := &f.apply; len(a.told) > 0 && f.cfg.OnSessions != nil {
+		f.cfg.OnSessions(a.told)
+	}
 }
 
 // deliver puts an event into the inbox of every receiver that may read. The caller holds mu.
