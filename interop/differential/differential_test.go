@@ -27,7 +27,12 @@ const (
 // covered by a rule.
 func TestSameAnswers(t *testing.T) {
 	need(t)
-	want, first := number(t, "GROVE_SCRIPTS", 500), number(t, "GROVE_SEED", 1)
+	compare(t, number(t, "GROVE_SCRIPTS", 500), pairs, startPair)
+}
+
+// compare has as many pairs replay scripts until so many were identical.
+func compare(t *testing.T, want, pairs int, start func(t *testing.T, grove string) *pair) {
+	first := number(t, "GROVE_SEED", 1)
 	bin := t.TempDir()
 	grove, err := process.Build(bin)
 	if err != nil {
@@ -43,7 +48,7 @@ func TestSameAnswers(t *testing.T) {
 	r := &run{zkdiff: zkdiff, want: want, next: first, excluded: map[string]int{}}
 	both := make([]*pair, pairs)
 	for i := range both {
-		both[i] = startPair(t, grove)
+		both[i] = start(t, grove)
 	}
 	var done sync.WaitGroup
 	for _, p := range both {
@@ -115,7 +120,7 @@ func (r *run) replay(t *testing.T, p *pair) {
 		if !more {
 			return
 		}
-		args := []string{"-a", p.reference, "-b", p.server.Addr, "-dump", "-show", strconv.Itoa(batch),
+		args := []string{"-a", p.reference, "-b", p.under, "-dump", "-show", strconv.Itoa(batch),
 			"-first", strconv.Itoa(first), "-n", strconv.Itoa(batch)}
 		if !p.older("3.9.0") {
 			args = append(args, "-only39")
@@ -157,29 +162,28 @@ func (r *run) count(t *testing.T, p *pair, result result) {
 
 // pair is a reference and a server under test, both started empty.
 type pair struct {
-	reference string // host:port
+	reference string // host:port, of several servers all with commas
+	under     string // test, as reference
 	version   string
-	server    *process.Server
 }
 
 func startPair(t *testing.T, grove string) *pair {
 	t.Helper()
 	dir := scratch(t)
-	p := &pair{
-		reference: unused(t),
-		server:    &process.Server{Binary: grove, Dir: filepath.Join(dir, "grove")},
-	}
+	p := &pair{reference: unused(t)}
+	server := &process.Server{Binary: grove, Dir: filepath.Join(dir, "grove")}
 	_, port, _ := net.SplitHostPort(p.reference)
 	zk1(t, "start", port, filepath.Join(dir, "zookeeper"))
 	t.Cleanup(func() { zk1(t, "stop", port, filepath.Join(dir, "zookeeper")) })
-	if err := p.server.Start("127.0.0.1:0"); err != nil {
+	if err := server.Start("127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := p.server.Stop(); err != nil {
+		if err := server.Stop(); err != nil {
 			t.Errorf("the server did not end well: %v", err)
 		}
 	})
+	p.under = server.Addr
 	return p
 }
 
@@ -219,7 +223,8 @@ func zk1(t *testing.T, verb, port, dir string) {
 func (p *pair) awaitReference(t *testing.T) {
 	t.Helper()
 	for end := time.Now().Add(readyMs * time.Millisecond); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if p.version = askVersion(p.reference); p.version != "" {
+		first, _, _ := strings.Cut(p.reference, ",")
+		if p.version = askVersion(first); p.version != "" {
 			return
 		}
 	}

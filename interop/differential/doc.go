@@ -8,5 +8,8 @@
 //
 //	GROVE_INTEROP=1 go test -v -count=1 ./interop/differential
 //
-// GROVE_SCRIPTS says how many scripts must be identical, 500 by default, and GROVE_SEED which is the first.
+// The same is done with three servers beside three, the sessions of a script spread over them.
+//
+// GROVE_SCRIPTS says how many scripts must be identical, 500 by default and 300 with three servers, and
+// GROVE_SEED which is the first.
 package differential
