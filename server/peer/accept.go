@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"time"
 )
 
@@ -115,7 +116,7 @@ func (p *Peers) receive(ctx context.Context, v *visitor) (reason string, err err
 		v.c.ReadWriter = v.secure
 	}
 	if v.hello, err = readHello(v.c); err != nil {
-		return "no hello", err
+		return unfit(err), err
 	}
 	me := *p.me.Load()
 	code, err := p.judge(me, v)
@@ -129,6 +130,22 @@ func (p *Peers) receive(ctx context.Context, v *visitor) (reason string, err err
 	return "", v.socket.SetDeadline(time.Time{})
 }
 
+// unfit says in a word what is wrong with a hello, so that different things are logged.
+func unfit(err error) string {
+	switch {
+	case errors.Is(err, errPlainTLS):
+		return "speaks TLS"
+	case errors.Is(err, errMagic):
+		return "speaks another protocol"
+	case corrupt(err):
+		return "malformed hello"
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return "says nothing"
+	default:
+		return "went away"
+	}
+}
+
 // judge decides whether v may do what it came for.
 func (p *Peers) judge(me identity, v *visitor) (Code, error) {
 	if code := me.judge(&v.hello); code != Welcome {
@@ -139,7 +156,7 @@ func (p *Peers) judge(me identity, v *visitor) (Code, error) {
 	}
 	switch {
 	case v.channel < urgent || v.channel > image:
-		return WrongVersion, fmt.Errorf("it wants %v", v.channel)
+		return WrongChannel, nil
 	case v.channel == asks || p.cfg.Allowed(v.from):
 		return Welcome, nil
 	case p.cfg.Removed(v.from):
@@ -177,7 +194,7 @@ func (p *Peers) refuse(v *visitor, reason string, err error) {
 	p.totals.refusals.Add(1)
 	remote := v.socket.RemoteAddr().String()
 	host, _, _ := net.SplitHostPort(remote)
-	if !p.refusals.first(time.Now(), host, reason) {
+	if !p.refusals.first(time.Now(), fmt.Sprint(host, " ", uint8(v.from)), reason) {
 		return
 	}
 	me := p.me.Load()

@@ -76,12 +76,14 @@ const (
 	WrongVersion
 	Unproven // the certificate does not say what the hello says
 	Busy
+	WrongChannel
 )
 
 func (c Code) String() string {
 	names := [...]string{
 		"welcome", "another cluster", "another server", "not a member", "removed", "another version",
 		"certificate is for somebody else", "busy",
+		"another channel",
 	}
 	if int(c) >= len(names) {
 		return fmt.Sprintf("code %d", uint8(c))

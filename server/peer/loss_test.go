@@ -24,6 +24,7 @@ type proxy struct {
 	mu   sync.Mutex // guards the fields below
 	cuts []cut      // of the next connections; then none
 	open []net.Conn
+	shut bool
 }
 
 // cut says after how many bytes a connection is reset, in which direction.
@@ -52,6 +53,9 @@ func newProxy(t *testing.T, target string) *proxy {
 	})
 	t.Cleanup(func() {
 		l.Close()
+		p.mu.Lock()
+		p.shut = true
+		p.mu.Unlock()
 		p.end()
 		wg.Wait()
 	})
@@ -78,6 +82,9 @@ func (p *proxy) take(c, s net.Conn) cut {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.open = append(p.open, c, s)
+	if p.shut {
+		c.Close()
+	}
 	if len(p.cuts) == 0 {
 		return cut{after: -1}
 	}
