@@ -203,7 +203,7 @@ func (k *conn) respond() {
 		k.complete(&k.done[i])
 	}
 	k.advance()
-	if !k.gone && len(k.lane) == 0 {
+	if !k.gone && len(k.lane) == 0 && more {
 		k.deliver(k.n.feed.View().Zxid)
 	}
 	if !more && !k.gone {
@@ -343,8 +343,13 @@ func (k *conn) advance() {
 	}
 }
 
-// read answers a request that does not go through the log: L3.
+// read answers a request that does not go through the log: L3. An inbox that has ended does not get
+// the events any more that belong before the answer.
 func (k *conn) read(o *op) {
+	if k.in.Ended() {
+		k.close()
+		return
+	}
 	var v *state.View
 	switch o.kind {
 	case opWatch, opWatchChildren, opPersistent, opRecursive:
