@@ -75,9 +75,9 @@ type Image struct {
 type Images interface {
 	// Latest names the image that a peer too far behind should be sent, or false while there is
 	// none, and will be asked again. The state that Bootstrap stands for is one: a member that
-	// knows nobody needs it before it can take the first entry. The log must still hold every entry after it; one from before
-	// the newest change of the membership is not sent. It is called by the raft goroutine and
-	// must not block.
+	// knows nobody needs it before it can take the first entry. The log must still hold every entry
+	// after it; one from before the newest change of the membership is not sent. It is called by the
+	// raft goroutine and must not block.
 	Latest() (Image, bool)
 	// Install makes the image the applied state, durably, before it returns; the next entry applied
 	// is the one after it. It is called by the applier goroutine. An error ends the replica.
