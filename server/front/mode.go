@@ -44,15 +44,20 @@ func (f *Front) Leaderless(since time.Duration) {
 	if since <= 0 {
 		return
 	}
-	cut := 0
+	ended := 0
 	for _, c := range f.snapshot() {
-		if c.orphaned(since) {
-			c.dismiss()
-			cut++
+		if !c.orphaned(since) {
+			continue
 		}
+		if c.departing() {
+			c.cut() // it was told before, and something holds it up: its client must not wait for that
+			continue
+		}
+		c.dismiss()
+		ended++
 	}
-	if cut > 0 {
-		f.cfg.Log.Warn("connections ended: no leader", "connections", cut, "since", since)
+	if ended > 0 {
+		f.cfg.Log.Warn("connections ended: no leader", "connections", ended, "since", since)
 	}
 }
 
@@ -61,7 +66,7 @@ func (f *Front) Leaderless(since time.Duration) {
 func (c *conn) orphaned(since time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.local || c.ending || c.timeout == 0 {
+	if c.local || c.lingering || c.timeout == 0 {
 		return false
 	}
 	patience := time.Duration(c.timeout) * time.Millisecond / 3

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/grovekeeper/grove/internal/wire"
+	"github.com/grovekeeper/grove/server/feed"
 	"github.com/grovekeeper/grove/server/front"
 	"github.com/grovekeeper/grove/server/state"
 )
@@ -207,6 +208,30 @@ func TestConnectionsWithoutALeader(t *testing.T) {
 		patient.closed()
 		if old.send(wire.OpPing, nil); old.reply().Err != wire.CodeOK {
 			t.Fatal("a session that needs no leader is ended for want of one")
+		}
+	})
+}
+
+// A connection that cannot even hand its commands over, because too many wait for a leader, is ended all
+// the same.
+func TestAConnectionStuckWithoutALeaderIsEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := plan{listen: newPipes(), feed: func(c *feed.Config) { c.PendingBytesMax = 100 }}.build(t)
+		k := h.open(t)
+		h.log.hold()
+		for range 2 { // the second does not fit
+			k.send(wire.OpSetData, &wire.SetDataRequest{Path: "/", Version: -1})
+			synctest.Wait()
+		}
+		time.Sleep(time.Minute)
+		for range 3 {
+			h.front.Leaderless(time.Minute)
+			synctest.Wait()
+		}
+		k.closed()
+		h.log.release()
+		if synctest.Wait(); len(h.front.Connections()) != 0 {
+			t.Error("something of the connection is left")
 		}
 	})
 }
