@@ -60,7 +60,8 @@ func (s *Server) askEach(ctx context.Context, t member.Table, kind uint8, body [
 		g.Go("ask", func() error {
 			answer, err := s.peers.Ask(ctx, one.ID, kind, body)
 			if err != nil {
-				return nil // that one does not answer
+				s.log.Debug("no answer", "peer", one.ID, "kind", kind, "err", err)
+				return nil
 			}
 			mu.Lock()
 			defer mu.Unlock()

@@ -89,6 +89,9 @@ func (g *images) take(m *pb.Message, body io.Reader) error {
 	if err != nil {
 		return err
 	}
+	if n, err := io.Copy(io.Discard, body); n > 0 || err != nil { // only at its end is it known to be whole
+		return fmt.Errorf("image with %d bytes behind it: %w", n, errors.Join(err, errNoImage))
+	}
 	index := m.GetSnapshot().GetMetadata().GetIndex()
 	if uint64(machine.Zxid()) != index {
 		return fmt.Errorf("image at %d is said to be at %d", machine.Zxid(), index)

@@ -104,6 +104,9 @@ func (m *members) allowed(node uint64) bool {
 func (m *members) admit(c member.Candidate, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if old, ok := m.candidates[c.Node.ID()]; !ok || old.Node != c.Node {
+		m.s.log.Info("server asks to be let in", "node", c.Node, "address", c.Member.PeerAddr())
+	}
 	m.candidates[c.Node.ID()] = candidate{c, now}
 }
 
