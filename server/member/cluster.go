@@ -147,18 +147,23 @@ func (c Cluster) plan(t Table, own bool) plan {
 		c.place(&p, m, n)
 	}
 	for _, n := range c.sorted(slices.Concat(c.Voters, c.Learners)) {
-		if !slices.Contains(chosen, n) && !(own && c.stranger(n, t)) {
+		if !slices.Contains(chosen, n) {
 			p.changes = append(p.changes, Single{Remove, n})
 		}
 	}
 	return p
 }
 
-// stranger tells whether a voter's number is in no table. That cannot be; and if it were, nobody
-// should take a vote away of his own accord.
-func (c Cluster) stranger(n Node, t Table) bool {
-	_, known := t.Find(n.ID())
-	return !known && slices.Contains(c.Voters, n)
+// agrees tells whether the voters are those that the table names. That is always so, but for a server
+// that serves alone, without a table; and for a look that is of two moments. Then nobody should change
+// votes of his own accord.
+func (c Cluster) agrees() bool {
+	for _, n := range c.Voters {
+		if m, ok := c.Table.Find(n.ID()); !ok || m.Role != Participant {
+			return false
+		}
+	}
+	return len(c.Voters) > 0 && len(c.Voters) == c.Table.Voters()
 }
 
 // place works out what makes n stand for m.

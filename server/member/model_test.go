@@ -201,7 +201,7 @@ func (m *model) depose(lost bool) {
 		}
 		m.now.Leading = false
 		m.step(false)
-		if !m.planner.Idle() {
+		if m.planner.Busy() {
 			m.t.Fatal("leadership is lost, and the planner goes on")
 		}
 		if lost {
@@ -222,7 +222,7 @@ func (m *model) depose(lost bool) {
 
 func (m *model) begin(target Table) {
 	now := m.see()
-	before, busy := now.Table, m.planner.Busy()
+	before, busy := now.Table, m.planner.Taken()
 	err := m.planner.Begin(target, now)
 	if busy && err == nil {
 		m.t.Fatal("two changes at once")
@@ -327,7 +327,7 @@ func (m *model) calm() {
 			m.asked, m.before = false, m.now.Table
 		}
 	}
-	if !m.planner.Idle() || m.pending != nil {
+	if m.planner.Busy() || m.pending != nil {
 		m.t.Fatalf("it does not end: waits for %s", m.planner.Waiting(m.see()))
 	}
 	m.whole()

@@ -55,7 +55,7 @@ const caughtUp = 1000
 // The zero value is idle. Its methods are called on one goroutine, or under one lock.
 type Planner struct {
 	stage  stage
-	own    bool  // not asked for: Begin may take over
+	own    bool  // of the leader's own accord: Begin may take over
 	target Table // where the change leads to
 	before Table // where it came from
 	why    error // on the way back: why
@@ -73,11 +73,11 @@ const (
 	back
 )
 
-// Busy tells whether a change that somebody asked for is under way.
-func (p *Planner) Busy() bool { return p.stage != idle && !p.own }
+// Busy tells whether a change is under way, so that Next must be asked.
+func (p *Planner) Busy() bool { return p.stage != idle }
 
-// Idle tells whether Next has nothing to do.
-func (p *Planner) Idle() bool { return p.stage == idle }
+// Taken tells whether a change that somebody asked for is under way, so that Begin refuses another.
+func (p *Planner) Taken() bool { return p.stage != idle && !p.own }
 
 // Check tells whether Begin would take a change, and changes nothing. The first reason counts, in
 // ZooKeeper's order: ErrNotLeading, ErrInProgress, ErrBadArguments, ErrNoQuorum.
@@ -85,7 +85,7 @@ func (p *Planner) Check(target Table, now Cluster) error {
 	switch {
 	case !now.Leading:
 		return ErrNotLeading
-	case p.Busy() || p.stage == last || now.Joint:
+	case p.Taken() || p.stage == last || now.Joint:
 		return ErrInProgress
 	case target.Voters() == 0:
 		return fmt.Errorf("%w: there must be a participant", ErrBadArguments)
@@ -113,7 +113,7 @@ func (p *Planner) Begin(target Table, now Cluster) error {
 // to no member is removed. The table stays. A change that is asked for may begin meanwhile, and takes
 // care of it.
 func (p *Planner) Replacement(now Cluster) bool {
-	if p.stage != idle || !now.Leading || now.Joint || now.Table.Voters() == 0 {
+	if p.stage != idle || !now.Leading || now.Joint || !now.agrees() {
 		return false
 	}
 	plan := now.plan(now.Table, true)

@@ -140,7 +140,7 @@ func ends(t *testing.T, p *Planner, c *Cluster, want error) {
 	if do || done != (want == nil) || !errors.Is(err, want) {
 		t.Fatalf("gives %v %v, done %v, error %v; want the end: %v", s, do, done, err, want)
 	}
-	if !p.Idle() || p.Busy() {
+	if p.Busy() || p.Taken() {
 		t.Fatal("it has ended, and is not idle")
 	}
 }
@@ -268,7 +268,7 @@ func TestAWipedServerComesBack(t *testing.T) {
 		t.Fatal("the old ones are still there")
 	}
 	c.silent(nd(3, 1), nd(4, 1))
-	if !p.Replacement(c) || p.Busy() {
+	if !p.Replacement(c) || p.Taken() {
 		t.Fatal("they are silent")
 	}
 	c.take(gives(t, p, &c, "add learner 3.2, add learner 4.2"))
@@ -331,9 +331,11 @@ func TestALearnerOfNobodyIsRemoved(t *testing.T) {
 
 func TestNobodysVoteIsTakenUnasked(t *testing.T) {
 	p, c := &Planner{}, scene("1 2 3")
-	c.Table = of("1 2")
-	if p.Replacement(c) {
-		t.Error("a voter that is in no table is for people to look at")
+	for _, table := range []string{"1 2", "1 2 3 4", "1 2 3o"} {
+		c.Table = of(table)
+		if p.Replacement(c) {
+			t.Errorf("voters %v and the table %s are for people to look at", c.Voters, table)
+		}
 	}
 }
 
