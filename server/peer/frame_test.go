@@ -91,7 +91,9 @@ func TestWhatDoesNotBelongIsRefused(t *testing.T) {
 
 // FuzzFrames: any bytes end in an error, without a panic and without memory by their say-so.
 func FuzzFrames(f *testing.F) {
-	f.Add(frames())
+	small := appendFrame(nil, kindLight, appendMessages(nil, samples()[:1]))
+	f.Add(small)
+	f.Add(appendFrame(small, kindHeavy, appendMessages(nil, samples()[8:])))
 	f.Add(appendFrame(nil, kindHeavy, []byte("x"))[:10])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		in := newReader(bytes.NewReader(b), 1<<10, 1<<26, kindLight, kindHeavy)
