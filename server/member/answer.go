@@ -9,21 +9,26 @@ import (
 
 // Answer is what a server says of itself: an empty one when it asks, and every one when it is asked.
 //
-//	+---+------+---------+-------+------+-------+--------+----------+
-//	| 1 | node | cluster | table | sees | peers | voters | learners |     nodes and hashes: 8 bytes each
-//	+---+------+---------+-------+------+-------+--------+----------+
+//	+---+------+---------+-------+------+-------+------+--------+----------+
+//	| 1 | node | cluster | table | sees | peers | line | voters | learners |     nodes, hashes: 8 bytes
+//	+---+------+---------+-------+------+-------+------+--------+----------+
 type Answer struct {
 	Node             Node
 	Cluster          uint64 // 0: empty; Voters and Learners say nothing then, as the rest does if not
 	Table            uint64 // Table.Hash of the peers it was given
 	Sees             uint64 // as Verdict.Sees: the cluster it would found by what it has heard; 0: none yet
 	Peers            string // the lines behind Table, so that a difference can be named
+	Line             string // its own, which alone tells where its clients connect
 	Voters, Learners []Node
 }
 
 // Empty returns what a server without data says that has heard nothing yet.
 func Empty(self Node, table Table) Answer {
-	return Answer{Node: self, Table: table.Hash(), Peers: table.peers()}
+	a := Answer{Node: self, Table: table.Hash(), Peers: table.peers()}
+	if m, listed := table.Find(self.ID()); listed {
+		a.Line = m.String()
+	}
+	return a
 }
 
 // Candidate is what a server says that wants to be let in.
@@ -50,7 +55,7 @@ func (a Answer) Append(b []byte) []byte {
 	for _, v := range [...]uint64{uint64(a.Node), a.Cluster, a.Table, a.Sees} {
 		b = codec.AppendUint64(b, v)
 	}
-	b = codec.AppendString(b, a.Peers)
+	b = codec.AppendString(codec.AppendString(b, a.Peers), a.Line)
 	return appendNodes(appendNodes(b, a.Voters), a.Learners)
 }
 
@@ -67,7 +72,7 @@ func DecodeAnswer(b []byte) (Answer, error) {
 	r := codec.NewReader(b)
 	version(&r)
 	a := Answer{Node: readNode(&r), Cluster: r.Uint64(), Table: r.Uint64(), Sees: r.Uint64()}
-	a.Peers = readString(&r, tableBytesMax)
+	a.Peers, a.Line = readString(&r, tableBytesMax), readString(&r, tableBytesMax)
 	a.Voters, a.Learners = readNodes(&r), readNodes(&r)
 	if err := end(&r); err != nil {
 		return Answer{}, err

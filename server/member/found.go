@@ -26,6 +26,7 @@ type Verdict struct {
 	Sees             uint64 // Wait: what to say in the next round, asking and answering
 	Cluster          uint64 // Bootstrap and Join
 	Voters, Learners []Node // Bootstrap: the membership to begin with. Join: as one member has it
+	Table            Table  // Bootstrap: to begin with, the same on all; each member's line is its own
 	Known            bool   // Join: this node is among Voters or Learners
 	Err              error  // Refuse. Wait: what will be refused if those who are missing say no better
 }
@@ -159,41 +160,69 @@ func has(text, line string) bool {
 
 // together decides when all have answered and none is founded.
 func (r round) together() Verdict {
-	nodes := map[ID]Node{r.mine.Node.ID(): r.mine.Node}
-	for m, a := range r.others {
-		nodes[m.ID] = a.Node
+	all := founders{table: r.table.withLine(r.mine)}
+	for _, a := range r.others {
+		all.table = all.table.withLine(*a)
 	}
-	sees := clusterOf(r.table, nodes)
+	for _, m := range all.table.Members {
+		n := r.mine.Node
+		if m.ID != n.ID() {
+			n = r.answers[m.ID].Node
+		}
+		all.nodes = append(all.nodes, n)
+	}
+	sees := all.cluster()
 	v := Verdict{Kind: Wait, Sees: sees}
 	for m, a := range r.others {
 		if a.Sees != sees {
 			v.Unsure = append(v.Unsure, m.ID)
 		}
 	}
-	if len(v.Unsure) > 0 || r.mine.Sees != sees && len(nodes) > 1 {
+	if len(v.Unsure) > 0 || r.mine.Sees != sees && len(all.nodes) > 1 {
 		return v
 	}
-	v = Verdict{Kind: Bootstrap, Cluster: sees}
-	v.Voters, v.Learners = founders(r.table, nodes)
+	v = Verdict{Kind: Bootstrap, Cluster: sees, Table: all.table}
+	v.Voters, v.Learners = all.roles()
 	return v
 }
 
-// clusterOf names the cluster of these nodes under these peers.
-func clusterOf(table Table, nodes map[ID]Node) uint64 {
-	text := []byte(table.peers())
-	for _, m := range table.Members {
-		text = strconv.AppendUint(append(text, "node "...), uint64(nodes[m.ID]), 16)
+// withLine returns t with what a server says of itself about its clients. Of the rest all are agreed;
+// and what others think of it does not count, or each would found with another table.
+func (t Table) withLine(a Answer) Table {
+	m, ok := t.Find(a.Node.ID())
+	if !ok {
+		return t
+	}
+	m.ClientHost, m.ClientPort = "", 0
+	if said, err := ParseTable([]byte(a.Line)); err == nil {
+		own, _ := said.Find(m.ID)
+		m.ClientHost, m.ClientPort = own.ClientHost, own.ClientPort
+	}
+	return t.with(m)
+}
+
+// founders are the servers that found a cluster together.
+type founders struct {
+	table Table
+	nodes []Node // of the members of table, in their order
+}
+
+// cluster names the cluster that they found.
+func (f founders) cluster() uint64 {
+	text := f.table.AppendLines(nil)
+	for _, n := range f.nodes {
+		text = strconv.AppendUint(append(text, "node "...), uint64(n), 16)
 		text = append(text, '\n')
 	}
 	return hash(string(text))
 }
 
-func founders(table Table, nodes map[ID]Node) (voters, learners []Node) {
-	for _, m := range table.Members {
+func (f founders) roles() (voters, learners []Node) {
+	for i, m := range f.table.Members {
 		if m.Role == Observer {
-			learners = append(learners, nodes[m.ID])
+			learners = append(learners, f.nodes[i])
 		} else {
-			voters = append(voters, nodes[m.ID])
+			voters = append(voters, f.nodes[i])
 		}
 	}
 	slices.Sort(voters)

@@ -3,6 +3,7 @@ package member
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -269,7 +270,9 @@ func TestAFirstStart(t *testing.T) {
 		answers[id] = a
 	}
 	v = Found(mine, table, answers)
-	want := Verdict{Kind: Bootstrap, Cluster: mine.Sees, Voters: []Node{0x501, 0x502}, Learners: []Node{0x503}}
+	want := Verdict{
+		Kind: Bootstrap, Cluster: mine.Sees, Table: table, Voters: []Node{0x501, 0x502}, Learners: []Node{0x503},
+	}
 	if diff := cmp.Diff(want, v); diff != "" {
 		t.Fatal("all see the same: ", diff)
 	}
@@ -328,6 +331,39 @@ func TestWhoIsRefused(t *testing.T) {
 	answers[3] = Empty(NewNode(2, 1), table)
 	if v := Found(mine, table, answers); v.Kind != Refuse || !errors.Is(v.Err, ErrWrongServer) {
 		t.Errorf("another number: %+v", v)
+	}
+}
+
+// Each server may know only where its own clients connect, as with an unmodified zoo.cfg.
+func TestAllFoundWithTheSameTable(t *testing.T) {
+	tables, answers := map[ID]Table{}, map[ID]Answer{}
+	for id := range ID(3) {
+		peers, err := ParsePeers("1=a:1,2=b:1,3=c:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range peers.Members {
+			peers.Members[i].ClientHost, peers.Members[i].ClientPort = wildcard, 2181+int(id)
+		}
+		tables[id+1], answers[id+1] = peers, Empty(NewNode(id+1, 0x500), peers)
+	}
+	without := func(id ID) map[ID]Answer {
+		others := maps.Clone(answers)
+		delete(others, id)
+		return others
+	}
+	for id := range ID(3) {
+		a := answers[id+1]
+		a.Sees = Found(a, tables[id+1], without(id+1)).Sees
+		answers[id+1] = a
+	}
+	const want = "server.1=a:1:1001:participant;0.0.0.0:2181\nserver.2=b:1:1001:participant;0.0.0.0:2182\n" +
+		"server.3=c:1:1001:participant;0.0.0.0:2183\nversion=0"
+	for id := range ID(3) {
+		v := Found(answers[id+1], tables[id+1], without(id+1))
+		if v.Kind != Bootstrap || v.Table.String() != want || v.Cluster != answers[1].Sees {
+			t.Errorf("server %d: %+v", id+1, v)
+		}
 	}
 }
 
