@@ -140,13 +140,26 @@ func (f *Feed) Leave(in *Inbox) {
 // applied: the start is numbered above every other in it, whatever the clock has done since, or the
 // machine would take new commands for old ones. nowMs is the time in milliseconds since 1970.
 func (f *Feed) Begin(nowMs int64) {
-	boot := uint64(max(nowMs, 1))
-	for _, o := range f.View().Origins {
+	f.number(max(uint64(max(nowMs, 1)), f.newestBoot(f.View())+1))
+}
+
+// newestBoot returns the start of this server that the state knows its last command of; 0: of none.
+func (f *Feed) newestBoot(v *state.View) uint64 {
+	for _, o := range v.Origins {
 		if o.Server == f.cfg.Server {
-			boot = max(boot, o.Boot+1)
+			return o.Boot
 		}
 	}
-	f.boot.Store(boot)
+	return 0
+}
+
+// keepAhead sees to it that this start is numbered above every other in the log. A command of an earlier
+// one may have been on its way to a leader when Begin looked, from before the clock went back; the
+// machine would ignore all of this start's for good.
+func (f *Feed) keepAhead(v *state.View) {
+	if boot, newest := f.boot.Load(), f.newestBoot(v); boot != 0 && newest > boot {
+		f.number(newest + 1)
+	}
 }
 
 // Stop refuses further submissions and wakes whoever waits to submit.
@@ -168,6 +181,7 @@ func (f *Feed) Apply(entries []replica.Entry) {
 	f.standing.set(f.View(), a.pinner.term, a.pinner.conf)
 	a.wake()
 	f.tellSessions()
+	f.keepAhead(f.View())
 	a.handOver(f.View())
 }
 

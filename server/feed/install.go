@@ -55,6 +55,7 @@ func (f *Feed) Install(m *state.Machine, term uint64, confState []byte) {
 	f.standing.set(v, term, confState)
 	a.wake()
 	f.tellSessions()
+	f.keepAhead(v)
 }
 
 // piece is one event of a difference, and who may hear it.
@@ -120,13 +121,20 @@ func turns(old, now *session.Table) (out []state.SessionChange) {
 	return out
 }
 
-// covered returns how many of the oldest commands of this start are part of a state with these origins.
+// covered returns how many of the oldest commands of this start may be part of a state with these origins:
+// all of them, if another start has come after this one, for what was before that has left no trace.
 func (l *ledger) covered(origins []state.Origin, own state.Origin) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	waiting := uint64(len(l.queue) - l.head)
 	for _, o := range origins {
-		if applied := l.seq - waiting; o.Server == own.Server && o.Boot == own.Boot && o.Seq > applied {
+		if o.Server != own.Server || own.Boot == 0 {
+			continue
+		}
+		if o.Boot > own.Boot {
+			return int(waiting)
+		}
+		if applied := l.seq - waiting; o.Boot == own.Boot && o.Seq > applied {
 			return int(min(o.Seq-applied, waiting))
 		}
 	}

@@ -309,3 +309,21 @@ func TestACopyFollowsAnInstalledState(t *testing.T) {
 		}
 	})
 }
+
+// A state that knows a later start of this server: what was under way may be in it or not, so it ends; what
+// comes then is numbered above.
+func TestAnInstalledStateMayKnowALaterStart(t *testing.T) {
+	d := newDesk(t, nil)
+	a, b := d.open(), d.open()
+	e := d.ahead()
+	a.create("/a")
+	e.apply(state.Command{Kind: state.Noop, Origin: state.Origin{Server: 1, Boot: 50, Seq: 1}})
+	d.install(e)
+	want(t, "a", a.taken(), "end")
+	if n, _ := d.Pending(); n != 0 || d.Origin().Boot != 51 {
+		t.Errorf("%d commands are pending in start %d", n, d.Origin().Boot)
+	}
+	b.create("/b")
+	d.apply()
+	want(t, "b", b.taken(), "2: <nil>")
+}

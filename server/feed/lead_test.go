@@ -135,8 +135,21 @@ func (r *trial) lead(leader uint64) {
 	}
 }
 
+// haunt lets a command of another start of this server come up in the log, perhaps of a later one.
+func (r *trial) haunt() {
+	o := state.Origin{Server: 1, Boot: r.Origin().Boot + uint64(r.pick("boot", 3)) - 1, Seq: 1}
+	if o.Boot == r.Origin().Boot {
+		return
+	}
+	ghost := state.Command{Kind: state.Noop, Origin: o}
+	r.w.index++
+	r.w.entries = append(r.w.entries, replica.Entry{Index: r.w.index, Term: r.w.term, Data: state.AppendCommand(nil, &ghost)})
+}
+
 func (r *trial) step() {
-	switch r.pick("step", 10) {
+	switch r.pick("step", 11) {
+	case 10:
+		r.haunt()
 	case 0, 1, 2:
 		r.submit()
 	case 3, 4:
@@ -171,6 +184,9 @@ func (r *trial) settle() {
 	}
 	for len(r.w.entries) > 0 {
 		r.apply()
+		for i := range r.w.streams { // renumbered, after a ghost
+			r.w.arrive(i, len(r.w.streams[i].flight))
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"bytes"
 	"errors"
 	"sync"
 
@@ -22,6 +23,7 @@ var ErrStopped = errors.New("server is stopping")
 type ledger struct {
 	mu      sync.Mutex // held for an append, and while the log takes or refuses a load; never waited under
 	space   sync.Cond  // bytes were freed, or the ledger was stopped
+	boot    uint64     // this start's, see Begin
 	seq     uint64
 	queue   []owner // oldest at head
 	head    int
@@ -44,7 +46,7 @@ type owner struct {
 	fenced  bool
 }
 
-// Submission is one command of a connection, encoded, its origin filled in but for the sequence.
+// Submission is one command of a connection, encoded; of its origin, the server is filled in.
 type Submission struct {
 	Ticket  uint64
 	Command []byte
@@ -86,7 +88,7 @@ func (f *Feed) Submit(in *Inbox, commands []Submission) error {
 	for i := range commands {
 		c := &commands[i]
 		l.seq++
-		state.PatchSeq(c.Command, l.seq)
+		state.PatchStream(c.Command, l.boot, l.seq)
 		l.queue = append(l.queue, owner{in, c.Ticket, c.Command, c.Fence})
 		if c.Fence {
 			l.fences++
@@ -171,6 +173,23 @@ func (l *ledger) load() [][]byte {
 // Origin returns what a command of this server carries, but for its sequence.
 func (f *Feed) Origin() state.Origin {
 	return state.Origin{Server: f.cfg.Server, Boot: f.boot.Load()}
+}
+
+// number begins the stream of this server's commands anew, under a boot above all that came before. What
+// is under way keeps its order and gets new numbers, in copies: the log may still hold the old ones,
+// which the machine ignores from the first of the new on.
+func (f *Feed) number(boot uint64) {
+	l := &f.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f.boot.Store(boot)
+	l.boot, l.seq, l.sent = boot, 0, l.head
+	for i := l.head; i < len(l.queue); i++ {
+		l.seq++
+		l.queue[i].command = bytes.Clone(l.queue[i].command)
+		state.PatchStream(l.queue[i].command, boot, l.seq)
+	}
+	l.send(f.cfg.Log)
 }
 
 // fenced says whether the command with the sequence seq is fenced.

@@ -37,6 +37,7 @@ const (
 	version    = 1
 	prefixSize = 24 // up to and with seq
 	headerSize = 44
+	bootOffset = 8
 	seqOffset  = 16
 )
 
@@ -213,6 +214,12 @@ func PatchSeq(b []byte, seq uint64) {
 	binary.BigEndian.PutUint64(b[seqOffset:prefixSize], seq)
 }
 
+// PatchStream is PatchSeq for a stream that has begun anew: it stamps the boot as well.
+func PatchStream(b []byte, boot, seq uint64) {
+	binary.BigEndian.PutUint64(b[bootOffset:seqOffset], boot)
+	PatchSeq(b, seq)
+}
+
 // OriginOf reads the origin of an encoded command of any version.
 func OriginOf(b []byte) (Origin, error) {
 	if len(b) < prefixSize || b[0] == 0 {
@@ -220,7 +227,7 @@ func OriginOf(b []byte) (Origin, error) {
 	}
 	return Origin{
 		Server: b[2],
-		Boot:   binary.BigEndian.Uint64(b[8:]),
+		Boot:   binary.BigEndian.Uint64(b[bootOffset:]),
 		Seq:    binary.BigEndian.Uint64(b[seqOffset:]),
 	}, nil
 }
