@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,19 +18,44 @@ import (
 	"github.com/grovekeeper/grove/server/state"
 )
 
-// images are the states on their way between servers: those pinned here until a peer has them, and the
-// one that has arrived from a leader and waits for its turn to be installed.
+// images are the states on their way between servers: those pinned here until a peer has them, and
+// those that have arrived from a leader and wait for their turn to be installed.
 type images struct {
 	s *Server
 
 	mu      sync.Mutex             // guards the fields below
 	pinned  map[uint64]*state.View // by index. Bound: imagesMax; a view costs what has changed since
-	arrived *state.Machine         // the newest; one that Raft did not want is replaced by the next
+	arrived arrivals
 }
 
 // imagesMax is how many states may be pinned for peers at a time: more than that are never on their way
 // at once, and a peer that misses its own is sent another.
 const imagesMax = 8
+
+// arrivals are images that have come, oldest first. Bound: arrivalsMax. More than one counts: while the
+// first waits to be installed a new leader may send another, and Raft will have them installed in turn.
+// What Raft did not want goes with the next that it wants.
+type arrivals []*state.Machine
+
+const arrivalsMax = 3
+
+func (a *arrivals) put(m *state.Machine) {
+	*a = append(*a, m)
+	if over := len(*a) - arrivalsMax; over > 0 {
+		*a = slices.Delete(*a, 0, over)
+	}
+}
+
+// take returns the image at index, nil if there is none, and forgets it and those before it.
+func (a *arrivals) take(index uint64) (m *state.Machine) {
+	for _, one := range *a {
+		if uint64(one.Zxid()) == index {
+			m = one
+		}
+	}
+	*a = slices.DeleteFunc(*a, func(one *state.Machine) bool { return uint64(one.Zxid()) <= index })
+	return m
+}
 
 var errNoImage = errors.New("image is not here any more")
 
@@ -97,7 +123,7 @@ func (g *images) take(m *pb.Message, body io.Reader) error {
 		return fmt.Errorf("image at %d is said to be at %d", machine.Zxid(), index)
 	}
 	g.mu.Lock()
-	g.arrived = machine
+	g.arrived.put(machine)
 	g.mu.Unlock()
 	g.s.log.Info("image received", "peer", member.Node(m.GetFrom()), "zxid", index, "took", time.Since(begun))
 	return r.Receive(m)
@@ -106,10 +132,9 @@ func (g *images) take(m *pb.Message, body io.Reader) error {
 // Install is part of replica.Images. The state is on disk before anybody sees it.
 func (g *images) Install(i replica.Image) error {
 	g.mu.Lock()
-	machine := g.arrived
-	g.arrived = nil
+	machine := g.arrived.take(i.Index)
 	g.mu.Unlock()
-	if machine == nil || uint64(machine.Zxid()) != i.Index {
+	if machine == nil {
 		return fmt.Errorf("install image at %d: %w", i.Index, errNoImage)
 	}
 	if err := g.s.disk.install(machine, i); err != nil {
