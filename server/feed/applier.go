@@ -14,7 +14,6 @@ type applier struct {
 	machine *state.Machine
 	outcome state.Outcome
 
-	serving  bool           // a command of this start has been applied
 	own      int            // commands of this start of this server, in results and in the ledger alike
 	results  []state.Result // theirs, in log order
 	changes  []znode.Change // of the whole batch, in log order
@@ -27,7 +26,7 @@ type applier struct {
 	pinner pinner
 
 	expired  atomic.Int64 // sessions, since the start; read from anywhere
-	replayed atomic.Int64 // entries applied before the first command of this start; likewise
+	replayed atomic.Int64 // entries applied before Begin; likewise
 }
 
 func (a *applier) init(cfg *Config) {
@@ -68,12 +67,11 @@ func (a *applier) step(e *replica.Entry, server uint8, boot uint64) {
 	// Before Begin there are none: a command of boot 0 is outside any stream, and nobody's.
 	if boot != 0 && out.Origin.Server == server && out.Origin.Boot == boot && !out.Duplicate {
 		a.own++
-		a.serving = true
 		r := out.Result
 		r.Multi = append([]state.Result(nil), r.Multi...) // the outcome's slice is reused
 		a.results = append(a.results, r)
 	}
-	if !a.serving {
+	if boot == 0 {
 		a.replayed.Add(1)
 	}
 }

@@ -27,5 +27,5 @@ func (f *Feed) ListWatches() []admin.Watch {
 // Expired returns how many sessions have expired since the start.
 func (f *Feed) Expired() int64 { return f.apply.expired.Load() }
 
-// Replayed returns how many entries were applied before this start's first own command: those of the log.
+// Replayed returns how many entries were applied before Begin: those that were agreed before this start.
 func (f *Feed) Replayed() int64 { return f.apply.replayed.Load() }
