@@ -113,10 +113,6 @@ func (m *members) change(ctx context.Context, req member.Request, ids []znode.Id
 
 // lead changes the membership as the leader.
 func (m *members) lead(ctx context.Context, req member.Request, ids []znode.Identity) (znode.Zxid, error) {
-	n := m.s.feed.View().Nodes.Get(configPath)
-	if !m.s.cfg.SkipACL && (n == nil || !n.ACL().Allows(ids, znode.PermWrite)) {
-		return 0, wire.CodeNoAuth
-	}
 	m.mu.Lock()
 	g := m.registrar
 	m.mu.Unlock()
@@ -125,7 +121,7 @@ func (m *members) lead(ctx context.Context, req member.Request, ids []znode.Iden
 	}
 	outcome := make(chan reconfigured, 1)
 	select {
-	case g.in <- reconfiguration{req, time.Now().Add(reconfigureTime), outcome}:
+	case g.in <- reconfiguration{req, ids, time.Now().Add(reconfigureTime), outcome}:
 	case <-time.After(2 * registerEvery):
 		return 0, wire.CodeReconfigInProgress
 	case <-ctx.Done():
@@ -137,6 +133,12 @@ func (m *members) lead(ctx context.Context, req member.Request, ids []znode.Iden
 	case <-ctx.Done():
 		return 0, ctx.Err() // it goes on
 	}
+}
+
+// mayChange says whether who asks may write the table.
+func (m *members) mayChange(ids []znode.Identity) bool {
+	n := m.s.feed.View().Nodes.Get(configPath)
+	return m.s.cfg.SkipACL || n != nil && n.ACL().Allows(ids, znode.PermWrite)
 }
 
 // told puts an error of the planner in a client's terms, as far as there is one.

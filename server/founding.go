@@ -62,11 +62,11 @@ func (s *Server) round(ctx context.Context) member.Verdict {
 // bootstrap founds the cluster: every founder writes the same first state.
 func (s *Server) bootstrap(v member.Verdict) error {
 	start := replica.BootstrapWith(toNodes(v.Voters), toNodes(v.Learners))
-	c := configure(s.cfg.Peers)
+	c := configure(v.Table)
 	s.feed.Apply([]replica.Entry{{
 		Index: start.Index, Term: start.Term, ConfState: start.ConfState, Data: state.AppendCommand(nil, &c),
 	}})
-	s.log.Info("cluster founded", "cluster", fmt.Sprintf("%016x", v.Cluster), "members", len(s.cfg.Peers.Members))
+	s.log.Info("cluster founded", "cluster", fmt.Sprintf("%016x", v.Cluster), "members", len(v.Table.Members))
 	return s.begin(checkpoint.Meta{
 		Cluster: v.Cluster, Member: uint64(s.node), Term: start.Term, Members: start.ConfState,
 	})

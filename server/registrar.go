@@ -7,6 +7,7 @@ import (
 
 	pb "go.etcd.io/raft/v3/raftpb"
 
+	"github.com/grovekeeper/grove/internal/wire"
 	"github.com/grovekeeper/grove/server/member"
 	"github.com/grovekeeper/grove/server/state"
 	"github.com/grovekeeper/grove/znode"
@@ -28,7 +29,8 @@ type registrar struct {
 // reconfiguration is a request, and who waits for its outcome.
 type reconfiguration struct {
 	member.Request
-	until time.Time // it is given up then
+	ids   []znode.Identity // of who asks
+	until time.Time        // it is given up then
 	done  chan<- reconfigured
 }
 
@@ -57,7 +59,7 @@ func (g *registrar) run(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		in := g.in
-		if g.change != nil || g.planner.Busy() {
+		if g.change != nil || g.planner.Taken() || !g.inOffice() {
 			in = nil
 		}
 		select {
@@ -73,25 +75,42 @@ func (g *registrar) run(ctx context.Context) error {
 			g.finish(reconfigured{err: member.ErrUndecided})
 			return nil
 		}
-		g.look(time.Now())
+		if g.inOffice() {
+			g.look(time.Now())
+		}
 	}
+}
+
+// inOffice says whether the table that this server sees is that of its own term: until then it may lag
+// behind what a leader before agreed on.
+func (g *registrar) inOffice() bool {
+	_, term, _ := g.m.s.feed.Latest()
+	return term == g.term
 }
 
 // begin takes a request.
 func (g *registrar) begin(c reconfiguration) {
 	now := g.m.cluster(time.Now())
 	g.change = &c
-	target, err := c.Target(now.Table, leastVoters)
-	if err == nil && target.Same(now.Table) {
-		g.finish(reconfigured{zxid: znode.Zxid(now.Table.Version)})
-		return
-	}
-	if err == nil {
-		err = g.planner.Begin(target, now)
-	}
-	if err != nil {
+	if err := g.take(c, now); err != nil {
+		g.m.s.log.Info("change of the membership refused", "err", err)
 		g.finish(reconfigured{err: err})
 	}
+}
+
+// take begins a request, or says why it cannot be. The order of the reasons is ZooKeeper's.
+func (g *registrar) take(c reconfiguration, now member.Cluster) error {
+	target, err := c.Target(now.Table, leastVoters)
+	if err != nil {
+		return err
+	}
+	if err := g.planner.Check(target, now); err != nil {
+		return err
+	}
+	if !g.m.mayChange(c.ids) {
+		return wire.CodeNoAuth
+	}
+	return g.planner.Begin(target, now)
 }
 
 func (g *registrar) finish(r reconfigured) {

@@ -80,7 +80,7 @@ func devTable(n, peerPort, clientPort int) member.Table {
 		port := peerPort + i
 		t.Members[i] = member.Member{
 			ID:         member.ID(i + 1),
-			Addrs:      []zoocfg.MemberAddr{{Host: "127.0.0.1", QuorumPort: port, ElectionPort: port}},
+			Addrs:      []zoocfg.MemberAddr{{Host: "127.0.0.1", QuorumPort: port, ElectionPort: port + 1000}},
 			ClientHost: "127.0.0.1", ClientPort: clientPort + i,
 		}
 	}
