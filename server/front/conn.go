@@ -42,24 +42,24 @@ type conn struct {
 	lane       lane
 	submit     []feed.Submission // for the log, and not submitted
 	idle       []feed.Submission // the other buffer of the pair
-	submitting bool              // one goroutine is in Submit
 	who        []znode.Identity  // by whom the request at hand is judged
 	out        []byte            // encoded and not written
 	spare      []byte            // the other buffer of the pair
+	seen       *state.View       // of the newest write answered from the lane; what stands behind it reads this
+	submitting bool              // one goroutine is in Submit
 	writing    bool              // one goroutine is in Write
 	ending     bool              // nothing more is admitted; the connection closes when its output is written
 	failed     bool              // a Write has failed: the client does not listen any more
 	lingering  bool              // the reader waits for the client to hang up
 	leaving    bool              // nothing more is read: see drain
-	local      bool              // the session is this connection's own: see openLocal
-	guarded    bool              // reads of the batch at hand have their barrier
 	telling    bool              // the reader tells what watches missed: no other event may come in between
+	behind     bool              // the request at hand stands in the lane
+	guarded    bool              // reads of the batch at hand have their barrier
+	readOnly   bool              // the client sent its readOnly byte and expects ours
+	local      bool              // the session is this connection's own: see openLocal
 	session    session.ID
 	epoch      uint32
-	timeout    int32       // ms, granted
-	readOnly   bool        // the client sent its readOnly byte and expects ours
-	seen       *state.View // of the newest write answered from the lane; what stands behind it reads this
-	behind     bool        // the request at hand stands in the lane
+	timeout    int32 // ms, granted; before the session is open, what is asked for
 	done       []feed.Completion
 	now        int64 // ns, monotonic, of the batch at hand
 	nowMs      int64 // ms since 1970, likewise
