@@ -19,7 +19,7 @@ import (
 const (
 	dataDir = "/data"
 	walDir  = "/data/log"
-	image   = "/data/checkpoint"
+	written = "/data/checkpoint"
 	draft   = "/data/checkpoint.tmp"
 	cluster = 77
 )
@@ -94,7 +94,7 @@ func (n *server) writeCheckpoint(m meta, body []byte) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	if err := n.fs.Rename(draft, image); err != nil {
+	if err := n.fs.Rename(draft, written); err != nil {
 		return err
 	}
 	return n.fs.SyncDir(dataDir)
@@ -102,7 +102,7 @@ func (n *server) writeCheckpoint(m meta, body []byte) error {
 
 // readCheckpoint is the inverse; a server without one has a zero meta.
 func readCheckpoint(d disk.FS) (m meta, body []byte, err error) {
-	f, err := d.Open(image)
+	f, err := d.Open(written)
 	if errors.Is(err, fs.ErrNotExist) {
 		return meta{}, nil, nil
 	}
@@ -144,7 +144,9 @@ func (n *server) logOptions(m meta) wal.Options {
 func (n *server) boot() {
 	n.life++
 	n.up, n.paused, n.held, n.bomb = true, false, nil, 0
-	n.process = process{pinned: map[uint64]*state.View{}, dirty: map[string]bool{}}
+	n.process = process{
+		pinned: map[uint64]*state.View{}, arrived: map[uint64]*state.Machine{}, dirty: map[string]bool{},
+	}
 	n.fs.Hook(n.call)
 	n.s.note("boot", uint64(n.id), n.life, n.node, "")
 	if err := n.open(); err != nil {

@@ -37,8 +37,10 @@ type conn struct {
 	shown   znode.Zxid // of the last reply
 	written znode.Zxid // of the last write answered
 
-	armed []armed    // what is armed by the book
-	told  znode.Zxid // events up to here were told
+	armed  []armed       // what is armed by the book
+	told   znode.Zxid    // events up to here were told
+	owing  []watch.Event // what was owed when the state jumped, and is not told yet
+	jumped bool
 
 	upClear, downClear int64 // neither direction of a connection reorders
 }

@@ -1,63 +1,30 @@
 package sim
 
 import (
+	"bytes"
 	"errors"
-	"fmt"
+	"maps"
 
-	"github.com/grovekeeper/grove/internal/codec"
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/grovekeeper/grove/server/image"
 	"github.com/grovekeeper/grove/server/replica"
 	"github.com/grovekeeper/grove/server/state"
-	"github.com/grovekeeper/grove/session"
-	"github.com/grovekeeper/grove/znode"
 )
+
+var errNoImage = errors.New("image is not here any more")
 
 // imageOf writes a view down.
 func imageOf(v *state.View) []byte {
-	b := codec.AppendBytes(nil, state.AppendMeta(nil, v.Meta()))
-	b = codec.AppendCount(b, v.Nodes.Len())
-	v.Nodes.Walk(func(n *znode.Node) bool {
-		b = codec.AppendBytes(b, znode.AppendNode(nil, n))
-		return true
-	})
-	b = codec.AppendCount(b, v.Sessions.Len())
-	v.Sessions.Walk(func(s session.Session) bool {
-		b = codec.AppendBytes(b, session.AppendSession(nil, s))
-		return true
-	})
-	return b
+	var b bytes.Buffer
+	if err := image.Write(&b, v); err != nil {
+		panic(err) // a buffer takes everything
+	}
+	return b.Bytes()
 }
 
 // machineOf is the inverse.
-func machineOf(b []byte) (*state.Machine, error) {
-	r := codec.NewReader(b)
-	meta, err := state.DecodeMeta(r.Bytes())
-	if err != nil {
-		return nil, err
-	}
-	nodes, sessions := znode.New(), session.NewTable()
-	for range r.Count(4) {
-		n, err := znode.DecodeNode(r.Bytes())
-		if err == nil {
-			err = nodes.Restore(n)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	for range r.Count(4) {
-		one, err := session.DecodeSession(r.Bytes())
-		if err == nil {
-			err = sessions.Restore(one)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	if r.Err() != nil {
-		return nil, r.Err()
-	}
-	return state.Restore(meta, nodes, sessions)
-}
+func machineOf(b []byte) (*state.Machine, error) { return image.Read(bytes.NewReader(b)) }
 
 // checkpointIfDue writes down what the feed finds worth it, a little later.
 func (n *server) checkpointIfDue() {
@@ -83,12 +50,58 @@ func (n *server) checkpointIfDue() {
 	}
 }
 
-// Latest is part of replica.Images.
-func (n *server) Latest() (replica.Image, bool) { return replica.Image{}, false }
+// Latest is part of replica.Images: the state as it is now.
+func (n *server) Latest() (replica.Image, bool) {
+	v, term, conf := n.feed.Latest()
+	if len(conf) == 0 || v.Zxid == 0 {
+		return replica.Image{}, false
+	}
+	n.pinned[uint64(v.Zxid)] = v
+	return replica.Image{Index: uint64(v.Zxid), Term: term, ConfState: conf}, true
+}
 
-// Install is part of replica.Images.
+// imageBody writes the image that m names.
+func (n *server) imageBody(m *pb.Message) ([]byte, error) {
+	v := n.pinned[m.GetSnapshot().GetMetadata().GetIndex()]
+	if v == nil {
+		return nil, errNoImage
+	}
+	return imageOf(v), nil
+}
+
+// takeImage reads an image that has come, and then lets Raft know of it.
+func (n *server) takeImage(m *pb.Message, body []byte) bool {
+	machine, err := machineOf(body)
+	if err != nil || uint64(machine.Zxid()) != m.GetSnapshot().GetMetadata().GetIndex() {
+		n.s.note("torn image", uint64(n.id), uint64(len(body)), 0, "")
+		return false
+	}
+	n.arrived[uint64(machine.Zxid())] = machine
+	n.receive(m)
+	return true
+}
+
+// Install is part of replica.Images. The state is on disk before anybody sees it.
 func (n *server) Install(i replica.Image) error {
-	return errors.New(fmt.Sprint("no images yet: ", i.Index))
+	machine := n.arrived[i.Index]
+	if machine == nil {
+		return errNoImage
+	}
+	maps.DeleteFunc(n.arrived, func(index uint64, _ *state.Machine) bool { return index <= i.Index })
+	m := meta{n.node, i.Index, i.Term, i.ConfState, true}
+	if err := n.writeCheckpoint(m, imageOf(machine.View())); err != nil {
+		return err
+	}
+	n.meta = m
+	n.s.note("install", uint64(n.id), i.Index, i.Term, "")
+	n.s.mark(markImages)
+	was := n.feed.View()
+	n.feed.Install(machine, i.Term, i.ConfState)
+	n.s.truth.compare(n, n.feed.View())
+	for _, k := range n.conns {
+		k.installed(was)
+	}
+	return nil
 }
 
 func (n *server) imageSent(peer uint64, arrived bool) {

@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 
 	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/grovekeeper/grove/server/peer"
 )
 
 // network carries what servers say to each other. Raft's messages may be lost, doubled or overtake
@@ -64,21 +66,28 @@ func (n *network) send(from *server, m *pb.Message) {
 		n.lost(from, m)
 		return
 	}
-	body := encodeMessage(m)
+	carried, err := peer.Carry(m)
+	if err != nil {
+		n.s.broken("codec", "server %d: %v", from.id, err)
+	}
 	n.s.note("send", uint64(from.id)<<8|uint64(to.id), uint64(m.GetType()), m.GetIndex(), "")
 	copies := 1
 	if n.s.storm && n.s.opt.has(double) && chance(n.r, 0.05) {
 		copies = 2
 	}
 	for ; copies > 0; copies-- {
-		n.dispatch(from, to, m, body)
+		n.dispatch(from, to, carried)
 	}
 }
 
-func (n *network) dispatch(from, to *server, m *pb.Message, body []byte) {
+func (n *network) dispatch(from, to *server, m *pb.Message) {
 	l := n.link(from.id, to.id)
 	if l.cut || chance(n.r, n.rate) {
 		n.lost(from, m)
+		return
+	}
+	if m.GetType() == pb.MsgSnap {
+		n.sendImage(from, to, m)
 		return
 	}
 	at := n.s.now + n.way()
@@ -93,7 +102,7 @@ func (n *network) dispatch(from, to *server, m *pb.Message, body []byte) {
 			n.lost(from, m)
 			return
 		}
-		to.event(func() { to.receive(decodeMessage(body)) })
+		to.event(func() { to.receive(m) })
 	})
 }
 
@@ -109,6 +118,29 @@ func (n *network) lost(from *server, m *pb.Message) {
 			from.kick()
 		})
 	}
+}
+
+// sendImage takes an image to who needs it: it takes its time, and may break off. The sender is told
+// whether it has arrived.
+func (n *network) sendImage(from, to *server, m *pb.Message) {
+	body, err := from.imageBody(m)
+	if err != nil {
+		n.s.note("image gone", uint64(from.id), m.GetSnapshot().GetMetadata().GetIndex(), 0, "")
+		from.imageSent(m.GetTo(), false)
+		return
+	}
+	if n.s.storm && n.s.opt.has(torn) && chance(n.r, 0.4) {
+		n.s.mark(markTornImages)
+		body = body[:n.r.IntN(len(body))]
+	}
+	l := n.link(from.id, to.id)
+	n.s.after(n.way()+int64(len(body))*n.slow/20, func() {
+		if l.cut || !to.up || to.node != m.GetTo() {
+			from.imageSent(m.GetTo(), false)
+			return
+		}
+		to.event(func() { from.imageSent(m.GetTo(), to.takeImage(m, body)) })
+	})
 }
 
 // forward takes commands for who leads.
@@ -129,6 +161,10 @@ func (n *network) forward(from *server, leader, term uint64, commands [][]byte) 
 		p.number = n.s.number()
 	}
 	p.bytes += size
+	term, commands, err := peer.CarryCommands(term, commands)
+	if err != nil {
+		n.s.broken("codec", "server %d: %v", from.id, err)
+	}
 	n.s.note("forward", uint64(from.id)<<8|uint64(to.id), term, uint64(len(commands)), "")
 	at := max(n.s.now+n.way(), p.clear+1)
 	p.clear = at

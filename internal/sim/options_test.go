@@ -98,7 +98,7 @@ func drawOptions(seed uint64) options {
 	if o.flawless = r.IntN(20) == 0; o.flawless {
 		o.faults = 0
 	}
-	o.faults &^= compact | torn | member // until images are installed
+	o.faults &^= member // until there are
 	if o.faults&compact != 0 {
 		o.checkpointEvery = pick(r, 5, 20, 60)
 	}

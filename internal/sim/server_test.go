@@ -60,8 +60,9 @@ type process struct {
 	meta  meta // of the checkpoint
 
 	kicked, writing, applying bool
-	tending                   bool                   // the log is doing what nobody waits for
-	pinned                    map[uint64]*state.View // what images on offer are made of, by index
+	tending                   bool                      // the log is doing what nobody waits for
+	pinned                    map[uint64]*state.View    // what images on offer are made of, by index
+	arrived                   map[uint64]*state.Machine // images that wait to be installed
 
 	// What the disk is known to hold: taken when nothing waits for a flush.
 	dirty   map[string]bool // files of the log with writes after the last flush

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"fmt"
 	"hash/crc32"
 
 	"github.com/grovekeeper/grove/server/replica"
@@ -28,6 +29,7 @@ type truth struct {
 	asked    map[uint64]*op            // every operation a client ever sent, by its number
 	sessions map[session.ID]*biography // all there ever were
 	suffixes map[parentOf]string       // the newest sequential name handed out
+	early    map[verdict]string        // verdicts that came too early
 	changes  map[string][]touch        // what happened to nodes and lists of children, by path
 	done     uint64                    // the highest zxid of a write that a client was told of
 	command  state.Command
@@ -42,6 +44,13 @@ type record struct {
 	outcome state.Outcome
 	op      uint64 // the client's number for it
 	session session.ID
+}
+
+// verdict is one on a session, of a term.
+type verdict struct {
+	id    session.ID
+	epoch uint32
+	term  uint64
 }
 
 // parentOf is one life of a node below which sequential names are handed out.
@@ -73,7 +82,7 @@ func (s *sim) openTruth(start replica.Start) {
 		s: s, machine: state.New(), first: start.Index + 1,
 		votes: map[vote]uint64{}, leaders: map[uint64]uint64{}, terms: map[uint64]uint64{}, confs: map[uint64]string{},
 		origins: map[uint8]state.Origin{}, effects: map[uint64]uint64{}, asked: map[uint64]*op{},
-		sessions: map[session.ID]*biography{}, suffixes: map[parentOf]string{}, changes: map[string][]touch{},
+		sessions: map[session.ID]*biography{}, suffixes: map[parentOf]string{}, early: map[verdict]string{}, changes: map[string][]touch{},
 	}
 	var out state.Outcome
 	t.machine.Apply(znode.Zxid(start.Index), nil, &out)
@@ -208,6 +217,9 @@ func (t *truth) lives(r *record, c *state.Command) {
 			t.s.mark(markMoved)
 		case state.Closed, state.Expired:
 			b.closed, b.expired = out.Zxid, one.Kind == state.Expired
+			if text := t.early[verdict{one.Session.ID, one.Session.Epoch, r.term}]; b.expired && text != "" {
+				t.s.broken("E1", "entry %d: %s", out.Zxid, text)
+			}
 			if b.expired {
 				t.s.mark(markExpired)
 			}
@@ -292,17 +304,20 @@ func (t *truth) touched(c *znode.Change) {
 }
 
 // judged is E1 and E6: no verdict on a session that was heard of, nor before a new leader has given it
-// a full time-out.
+// a full time-out. A leader that has been succeeded without knowing may judge as it likes: its verdicts
+// come to nothing, so what counts is one that takes effect in its term.
 func (t *truth) judged(n *server, c *state.Command) {
 	b := t.sessions[c.Session]
 	if c.Kind != state.ExpireSession || b == nil || b.closed != 0 || b.epoch != c.Epoch {
 		return // stale: the machine will say so
 	}
-	since := max(b.heard, n.since)
+	since := max(b.heard, b.granted, n.since)
 	least := int64(float64(b.timeout) * float64(milli) / maxRate)
 	if t.s.now-since < least-milli {
-		t.s.broken("E1", "server %d judges session %v after %d ms of its %d (heard %d ms ago, led for %d ms)",
-			n.id, c.Session, (t.s.now-since)/milli, b.timeout, (t.s.now-b.heard)/milli, (t.s.now-n.since)/milli)
+		t.early[verdict{c.Session, c.Epoch, n.soft.Term}] = fmt.Sprintf(
+			"server %d judges session %v after %d ms of its %d (heard %d ms ago, attached %d ms ago, led for %d ms)",
+			n.id, c.Session, (t.s.now-since)/milli, b.timeout, (t.s.now-b.heard)/milli, (t.s.now-b.granted)/milli,
+			(t.s.now-n.since)/milli)
 	}
 }
 

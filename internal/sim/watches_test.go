@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -111,7 +112,20 @@ func (k *conn) owed(due []watch.Event, ev watch.Event, kind znode.ChangeKind, ch
 // deliver tells the events up to a zxid, and holds them against what is owed: O1 to O4.
 func (k *conn) deliver(upTo znode.Zxid) {
 	got := k.in.TakeEvents(upTo, nil)
-	want := k.expect(upTo)
+	var want []watch.Event
+	if len(k.owing) > 0 {
+		n := 0
+		for n < len(k.owing) && k.owing[n].Zxid <= upTo {
+			n++
+		}
+		want, k.owing = append(want, k.owing[:n]...), k.owing[n:]
+	}
+	want = append(want, k.expect(upTo)...)
+	if k.jumped { // where zxids are equal, the order is of no importance
+		sortEvents(got)
+		sortEvents(want)
+		k.jumped = len(k.owing) > 0
+	}
 	for i := range max(len(got), len(want)) {
 		switch {
 		case i >= len(got):
@@ -125,6 +139,51 @@ func (k *conn) deliver(upTo znode.Zxid) {
 		}
 		k.tell(got[i])
 	}
+}
+
+// installed works out what the connection is owed when the state jumps: what differs between the two,
+// as if it had just happened.
+func (k *conn) installed(was *state.View) {
+	now := k.n.feed.View()
+	k.owing = append(k.owing, k.expect(was.Zxid)...)
+	var news []watch.Event
+	add := func(kind watch.EventType, path string, at znode.Zxid) {
+		news = append(news, watch.Event{Type: kind, Path: path, Zxid: min(max(at, was.Zxid+1), now.Zxid)})
+	}
+	was.Nodes.Walk(func(n *znode.Node) bool {
+		if m := now.Nodes.Get(n.Path()); m == nil || m.Czxid() != n.Czxid() {
+			add(watch.Deleted, n.Path(), 0)
+		}
+		return true
+	})
+	now.Nodes.Walk(func(n *znode.Node) bool {
+		m, st := was.Nodes.Get(n.Path()), n.Stat()
+		fresh := m == nil || m.Czxid() != n.Czxid()
+		if fresh {
+			add(watch.Created, n.Path(), st.Czxid)
+		} else if m.Mzxid() != st.Mzxid {
+			add(watch.DataChanged, n.Path(), st.Mzxid)
+		}
+		if fresh && st.Pzxid != st.Czxid || !fresh && m.Stat().Pzxid != st.Pzxid {
+			add(watch.ChildrenChanged, n.Path(), st.Pzxid)
+		}
+		return true
+	})
+	sortEvents(news)
+	slices.SortStableFunc(news, func(a, b watch.Event) int { return int(a.Zxid - b.Zxid) })
+	kinds := map[watch.EventType]znode.ChangeKind{
+		watch.Created: znode.Created, watch.Deleted: znode.Deleted, watch.DataChanged: znode.DataSet,
+	}
+	for _, ev := range news {
+		k.owing = k.owed(k.owing, ev, kinds[ev.Type], ev.Type == watch.ChildrenChanged)
+	}
+	k.told, k.jumped = now.Zxid, true
+}
+
+func sortEvents(list []watch.Event) {
+	slices.SortFunc(list, func(a, b watch.Event) int {
+		return cmp.Or(cmp.Compare(a.Zxid, b.Zxid), strings.Compare(a.Path, b.Path), -cmp.Compare(a.Type, b.Type))
+	})
 }
 
 func (k *conn) tell(ev watch.Event) {
