@@ -34,7 +34,7 @@ func scalars(r *reading) []scalar {
 		{"watch_count", gauge, "watches armed", n(r.Watch.Watches)},
 		{"approximate_data_size", gauge, "paths and data, bytes", n(r.Tree.DataBytes)},
 		{"global_sessions", gauge, "sessions alive", n(r.Tree.Sessions)},
-		{"local_sessions", gauge, "always 0: every session is global", 0},
+		{"local_sessions", gauge, "sessions of read-only clients, known to this server alone", n(r.Load.LocalSessions)},
 		{"packets_received", gauge, "frames received", n(r.Load.PacketsReceived)},
 		{"packets_sent", gauge, "replies and events sent", n(r.Load.PacketsSent)},
 		{"bytes_received_count", counter, "bytes received", n(r.Load.BytesReceived)},

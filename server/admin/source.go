@@ -57,6 +57,7 @@ type Load struct {
 	BytesReceived   int64
 	BytesSent       int64
 	Outstanding     int64 // requests admitted and not yet answered
+	LocalSessions   int64 // of read-only clients: nobody else knows them
 
 	Connections   int64 // open now, four-letter words included
 	Accepted      int64 // ever

@@ -12,12 +12,15 @@ func (f *Front) Figures() (admin.Load, admin.Latency) {
 	s := &f.stats
 	sum := totals{}
 	sum.reset()
-	var outstanding int64
+	var outstanding, local int64
 	conns := f.snapshot()
 	for _, c := range conns {
 		c.mu.Lock()
 		sum.add(&c.tally)
 		outstanding += int64(c.lane.len())
+		if c.local {
+			local++
+		}
 		c.mu.Unlock()
 	}
 	load := admin.Load{
@@ -26,6 +29,7 @@ func (f *Front) Figures() (admin.Load, admin.Latency) {
 		BytesReceived:   s.bytesIn.Load() + sum.bytesIn.Load(),
 		BytesSent:       s.bytesOut.Load() + sum.bytesOut.Load(),
 		Outstanding:     outstanding,
+		LocalSessions:   local,
 		Connections:     int64(len(conns)),
 		Accepted:        s.accepted.Load(),
 		Rejected:        s.rejected.Load(),

@@ -65,6 +65,9 @@ func TestReadOnlyMode(t *testing.T) {
 	if k.send(wire.OpPing, nil); k.reply().Err != wire.CodeOK {
 		t.Error("no ping")
 	}
+	if load, _ := h.front.Figures(); load.LocalSessions != 1 {
+		t.Errorf("%d local sessions are counted", load.LocalSessions)
+	}
 	if n := len(h.front.Heard()); n != 1 {
 		t.Errorf("%d sessions are heard of, want the one of the beginning", n)
 	}
