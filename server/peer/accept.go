@@ -64,6 +64,9 @@ func (p *Peers) admit(socket net.Conn, openings chan struct{}) {
 		if ok {
 			p.serve(ctx, v)
 		}
+		if v.place != nil {
+			p.leave(v)
+		}
 		if v.c != nil {
 			v.c.Close()
 		}
@@ -80,6 +83,7 @@ type visitor struct {
 	c      *conn
 	socket net.Conn
 	secure *tls.Conn // nil: plain
+	place  *inlet    // nil: there may be several of its kind
 }
 
 // handshake does the handshake. Whatever is wrong with it, nobody else is concerned.
@@ -120,6 +124,9 @@ func (p *Peers) receive(ctx context.Context, v *visitor) (reason string, err err
 	}
 	me := *p.me.Load()
 	code, err := p.judge(me, v)
+	if code == Welcome && v.channel < asks {
+		p.supersede(v) // before the welcome: who is welcome is the newest of its kind
+	}
 	w := welcome{version: version, code: code, cluster: me.cluster, node: me.node}
 	if _, err := v.c.Write(w.append(nil)); err != nil {
 		return "", err

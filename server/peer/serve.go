@@ -18,6 +18,7 @@ type inletKey struct {
 // inlet is an accepted connection that is being read.
 type inlet struct {
 	c    *conn
+	last *inlet        // whose place it took; nil when that one has ended
 	done chan struct{} // closed when nothing of it will be handed out any more
 }
 
@@ -34,14 +35,19 @@ func (p *Peers) serve(ctx context.Context, v *visitor) {
 		p.ended(v, p.serveImage(ctx, v))
 		return
 	}
-	i := p.supersede(ctx, v)
+	if v.place.last != nil {
+		select { // what came on that one stays before what comes now
+		case <-v.place.last.done:
+		case <-ctx.Done():
+		}
+		v.place.last = nil
+	}
 	var err error
 	if v.channel == commands {
 		err = p.serveCommands(v)
 	} else {
 		err = p.serveMessages(v)
 	}
-	p.leave(v, i)
 	p.ended(v, err)
 	// Said after everything it has sent was handed out. A connection that we closed, or that
 	// timed out, says nothing about its process.
@@ -50,32 +56,30 @@ func (p *Peers) serve(ctx context.Context, v *visitor) {
 	}
 }
 
-// supersede puts the connection in the place of the last one of its kind, and returns when that one
-// has ended: what came on it stays before what comes now.
-func (p *Peers) supersede(ctx context.Context, v *visitor) *inlet {
-	i := &inlet{c: v.c, done: make(chan struct{})}
+// supersede puts the connection in the place of the last one of its kind, which is closed.
+func (p *Peers) supersede(v *visitor) {
+	v.place = &inlet{c: v.c, done: make(chan struct{})}
 	key := inletKey{v.from, v.channel}
 	p.mu.Lock()
-	last := p.inlets[key]
-	p.inlets[key] = i
+	v.place.last = p.inlets[key]
+	p.inlets[key] = v.place
 	p.mu.Unlock()
-	if last != nil {
-		last.c.Close()
-		select {
-		case <-last.done:
-		case <-ctx.Done():
-		}
+	if v.place.last != nil {
+		v.place.last.c.Close()
 	}
-	return i
 }
 
-func (p *Peers) leave(v *visitor, i *inlet) {
+// leave gives the place up, once nothing of the connection will be handed out any more.
+func (p *Peers) leave(v *visitor) {
+	if last := v.place.last; last != nil {
+		<-last.done // it was never waited for; it is closed, and so will be what waits for us
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if key := (inletKey{v.from, v.channel}); p.inlets[key] == i {
+	if key := (inletKey{v.from, v.channel}); p.inlets[key] == v.place {
 		delete(p.inlets, key)
 	}
-	close(i.done)
+	close(v.place.done)
 }
 
 // errStranger ends the connection of a node that is not allowed any more.
