@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -73,7 +74,7 @@ func TestWhoLeadsIsOnAPage(t *testing.T) {
 	for mode, want := range map[string]string{
 		"leader": `"is_leader":true,"leader_id":2,"leader_ip":"b"`, "follower": `"is_leader":false,"leader_id":2`,
 	} {
-		r := httptest.NewRequest("GET", "/commands/lead", nil)
+		r := httptest.NewRequest(http.MethodGet, "/commands/lead", nil)
 		r.SetPathValue("name", "lead")
 		w := httptest.NewRecorder()
 		servePage(memberOf(mode), w, r)
@@ -86,7 +87,7 @@ func TestWhoLeadsIsOnAPage(t *testing.T) {
 func TestMetricsOfALeader(t *testing.T) {
 	for mode, leading := range map[string]bool{"leader": true, "follower": false} {
 		w := httptest.NewRecorder()
-		metrics(memberOf(mode)).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		metrics(memberOf(mode)).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		got := w.Body.String()
 		if !strings.Contains(got, "\nquorum_size 3\n") || strings.Contains(got, "\nsynced_followers 2\n") != leading {
 			t.Errorf("%s:\n%s", mode, got)

@@ -110,8 +110,10 @@ func (s *stage) perform(script string) string {
 // play carries one line out and returns what it prints:
 //
 //	hold, release          stop and resume the applying; release first waits until all that was sent has arrived
+//	mode serving|read-only|closed     say which clients are served
 //	logged n               wait until the log, being held, has n commands
-//	k open [timeout=ms] [seen=zxid] [old]     a new client k opens a session; an old one sends no readOnly byte
+//	k open [timeout=ms] [seen=zxid] [old|ro]  a new client k opens a session; an old one sends no readOnly byte,
+//	                       ro: a read-only session will do; its id is chance, and is not printed
 //	k attach j [wrong]     a new client k attaches to the session of j; wrong: with another password
 //	k > request            send, and do not wait; k >! request: what nobody will read
 //	k < [n]                receive n frames, or one
@@ -128,6 +130,13 @@ func (s *stage) play(text string) string {
 	case text == "release":
 		s.arrived()
 		s.house.log.release()
+		return ""
+	case words[0] == "mode":
+		for _, m := range []front.Mode{front.Serving, front.ReadOnly, front.Closed} {
+			if m.String() == words[1] {
+				s.house.front.SetMode(m)
+			}
+		}
 		return ""
 	case words[0] == "logged":
 		var n int
@@ -201,7 +210,7 @@ func (s *stage) enter(words []string) string {
 	s.cast[words[0]] = k
 	m := wire.ConnectRequest{
 		TimeoutMs: number[int32](&l, "timeout", 10000), LastZxidSeen: number[int64](&l, "seen", 0),
-		Password: make([]byte, 16), HasReadOnly: !l.has("old"),
+		Password: make([]byte, 16), HasReadOnly: !l.has("old"), ReadOnly: l.has("ro"),
 	}
 	if words[1] == "attach" {
 		of := s.cast[words[2]]
@@ -217,6 +226,9 @@ func (s *stage) enter(words []string) string {
 		return words[0] + " closed\n"
 	}
 	a := k.welcome(frame)
+	if a.ReadOnly {
+		return fmt.Sprintf("%s read-only session timeout %d\n", words[0], a.TimeoutMs)
+	}
 	return fmt.Sprintf("%s session %#x timeout %d readOnly byte %v\n", words[0], a.SessionID, a.TimeoutMs, a.HasReadOnly)
 }
 
