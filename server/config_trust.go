@@ -20,7 +20,7 @@ func (c Config) validateTrust() error {
 	case spoken && !c.TLS.Set():
 		return &ConfigError{"TLS.Cert", `""`, "a certificate, for TLS to be spoken"}
 	case !spoken && c.TLS.Set():
-		return &ConfigError{"TLSAddrs", "empty", "given, or TLS allowed on the client addresses, for the certificate to be shown"}
+		return &ConfigError{"TLSAddrs", "empty", "given, or TLS taken on the client addresses, to show the certificate"}
 	case c.X509SuperUser != "" && c.TLS.CA == "":
 		return &ConfigError{"X509SuperUser", strconv.Quote(c.X509SuperUser), "with a CA that has signed its certificate"}
 	case c.PeerTLS.Set() && c.PeerTLS.CA == "":
