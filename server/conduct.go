@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -26,10 +27,12 @@ type conductor struct {
 	office  office
 	led     time.Time // when somebody was last known to lead
 	touched time.Time // when the leader was last told who was heard
+	began   time.Time
+	stood   bool // somebody has led since the start, or this server has stood for election
 }
 
 func (s *Server) conduct(ctx context.Context) error {
-	c := &conductor{s: s, office: office{s: s}, led: time.Now()}
+	c := &conductor{s: s, office: office{s: s}, led: time.Now(), began: time.Now()}
 	defer func() { _ = c.office.hold(ctx, 0) }() // what ends here has been told elsewhere
 	ticker := time.NewTicker(conductEvery)
 	defer ticker.Stop()
@@ -66,7 +69,26 @@ func (c *conductor) turn(ctx context.Context, now time.Time) error {
 	}
 	c.attend(now.Sub(c.led))
 	c.touch(status, now)
-	return nil
+	return c.stand(status, now)
+}
+
+// stand makes the servers of a quorum that has just started stand for election one after the other,
+// without waiting for a time-out: there is nobody whose silence could mean anything. Where somebody
+// leads, the others refuse to hear of it.
+func (c *conductor) stand(status replica.Status, now time.Time) error {
+	rank := slices.Index(status.Voters, status.ID)
+	if c.stood = c.stood || status.Leader != 0; c.stood || rank < 0 {
+		return nil
+	}
+	patience := time.Duration(rank+1) * conductEvery * 3 / 2
+	if c.stood = now.Sub(c.began) > patience; !c.stood {
+		return nil
+	}
+	err := c.s.replica.Load().Campaign()
+	if errors.Is(err, replica.ErrStopped) || errors.Is(err, replica.ErrOverloaded) {
+		return nil
+	}
+	return err
 }
 
 // attend lets clients in as far as there is somebody to serve them.
