@@ -131,7 +131,7 @@ func (p *Peers) connect(ctx context.Context, address string) (net.Conn, error) {
 func (p *Peers) formerly(address string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.dialed[address]
+	return p.former[address]
 }
 
 // remember keeps where an address led. The addresses are those of the members, past ones too; a
@@ -139,10 +139,10 @@ func (p *Peers) formerly(address string) string {
 func (p *Peers) remember(address string, at net.Addr) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.dialed) >= 1024 {
-		clear(p.dialed)
+	if len(p.former) >= 1024 {
+		clear(p.former)
 	}
-	p.dialed[address] = at.String()
+	p.former[address] = at.String()
 }
 
 func (p *Peers) introduce(ctx context.Context, c *conn, address string, h *hello, me identity) error {

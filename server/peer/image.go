@@ -230,7 +230,7 @@ func (p *Peers) serveImage(ctx context.Context, v *visitor) error {
 	}
 	r := &body{in: in, c: v.c}
 	err = p.cfg.Handler.Image(ctx, v.from, m, r)
-	if err == nil && r.err != io.EOF {
+	if err == nil && !errors.Is(r.err, io.EOF) {
 		err = errors.New("not read to its end")
 	}
 	if err != nil {

@@ -31,7 +31,7 @@ type Peers struct {
 	open   map[net.Conn]struct{}
 	inlets map[inletKey]*inlet
 	askers map[uint8]*asker
-	dialed map[string]string // host and port → the address that answered last
+	former map[string]string // host and port → the address that answered last
 }
 
 // New returns the peers of cfg, which Run begins to serve.
@@ -42,7 +42,7 @@ func New(cfg Config) *Peers {
 		open:   map[net.Conn]struct{}{},
 		inlets: map[inletKey]*inlet{},
 		askers: map[uint8]*asker{},
-		dialed: map[string]string{},
+		former: map[string]string{},
 	}
 	p.images = make(chan struct{}, p.cfg.Limits.ImagesMax)
 	p.remotes.Store(&map[uint64]*remote{})
@@ -169,6 +169,9 @@ func (p *Peers) Send(messages []*pb.Message) {
 // in order or is reported as Lost. See ErrFull, ErrLost, ErrTooLarge. The commands are read-only
 // from here on.
 func (p *Peers) Forward(to, term uint64, commands [][]byte) error {
+	if len(commands) == 0 {
+		return nil
+	}
 	weight := 0
 	for _, c := range commands {
 		if len(c) > p.cfg.Limits.FrameBytesMax-frameSlack {
@@ -186,6 +189,9 @@ func (p *Peers) Forward(to, term uint64, commands [][]byte) error {
 // Hear sends sessions that were heard of to the node that leads. It does not block. The slice is
 // read-only from here on.
 func (p *Peers) Hear(to uint64, sessions []int64) error {
+	if len(sessions) == 0 {
+		return nil
+	}
 	r := p.remote(to)
 	if r == nil {
 		return ErrStopped
