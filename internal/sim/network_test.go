@@ -181,8 +181,17 @@ func (n *network) arrive(from, to *server, one parcel) {
 	switch {
 	case one.number != p.number && one.number != p.ghost:
 		return
-	case l.cut:
+	case l.cut || len(p.parked) > 0: // nothing overtakes in a connection
 		p.parked = append(p.parked, one)
+	default:
+		n.hand(from, to, one)
+	}
+}
+
+// hand takes a parcel out of the connection.
+func (n *network) hand(from, to *server, one parcel) {
+	p := &n.link(from.id, to.id).pipe
+	switch {
 	case !to.up || to.node != one.to:
 		n.snap(from, to)
 	default:
@@ -242,18 +251,29 @@ func (n *network) heal(from, to *server) {
 		return
 	}
 	l.cut = false
-	waiting := l.pipe.parked
-	l.pipe.parked = nil
-	if chance(n.r, 0.5) {
+	if len(l.pipe.parked) > 0 && chance(n.r, 0.5) {
 		n.snap(from, to)
 		return
 	}
-	at := n.s.now
-	for _, one := range waiting {
-		at = max(at+n.way(), l.pipe.clear+1)
-		l.pipe.clear = at
-		n.s.after(at-n.s.now, func() { n.arrive(from, to, one) })
+	n.drain(from, to)
+}
+
+// drain takes what has waited out of the connection, one after the other.
+func (n *network) drain(from, to *server) {
+	l := n.link(from.id, to.id)
+	if len(l.pipe.parked) == 0 {
+		return
 	}
+	number := l.pipe.parked[0].number
+	n.s.after(n.way(), func() {
+		parked := l.pipe.parked
+		if l.cut || len(parked) == 0 || parked[0].number != number {
+			return
+		}
+		l.pipe.parked = parked[1:]
+		n.hand(from, to, parked[0])
+		n.drain(from, to)
+	})
 }
 
 // hear takes signs of life to who leads.
