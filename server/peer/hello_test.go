@@ -231,3 +231,37 @@ func TestWhoIsNotAllowedAnyMoreIsCutOff(t *testing.T) {
 		}
 	})
 }
+
+// TestCallersAreBounded: those beyond the bound are closed at once, and make room when they go.
+func TestCallersAreBounded(t *testing.T) {
+	for name, bound := range map[string]func(*Limits){
+		"connections": func(l *Limits) { l.ConnectionsMax = 3 },
+		"handshakes":  func(l *Limits) { l.OpeningsMax = 3 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			b := w.add(2, func(c *Config, _ *node) { bound(&c.Limits) })
+			a := w.add(1, quick)
+			address, _ := w.address(2)
+			var silent []net.Conn
+			for range 3 {
+				c, err := net.Dial("tcp", address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				silent = append(silent, c)
+			}
+			b.eventually("three callers", func() bool { return b.Stats().Inlets == 3 })
+			if _, err := a.Peers.Ask(t.Context(), 2, 1, nil); err == nil {
+				t.Error("a fourth was let in")
+			}
+			for _, c := range silent {
+				c.Close()
+			}
+			a.eventually("room", func() bool { return b.Stats().Inlets == 0 })
+			if _, err := a.Peers.Ask(t.Context(), 2, 1, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
