@@ -160,7 +160,7 @@ func TestTheListenerNotices(t *testing.T) {
 		"partly twice":    append(live[:3:3], event(created, "2", 12, true), event(deleted, "1", 12, true)),
 		"without the end": append(live[:1:1], event(created, "2", 12, true), event(deleted, "1", 12, true)),
 	} {
-		if wrong := (&listener{told: told}).judge(ops); len(wrong) > 0 {
+		if wrong := (&listener{told: told}).judge(ops, &tree{}, false); len(wrong) > 0 {
 			t.Errorf("%s: %v", name, wrong)
 		}
 	}
@@ -174,7 +174,7 @@ func TestTheListenerNotices(t *testing.T) {
 		"back in time":      {live[1], live[0], live[2]},
 		"end before begin":  {event(deleted, "1", 12, true), event(created, "1", 11, true), event(created, "2", 12, true)},
 	} {
-		if len((&listener{told: told}).judge(ops)) == 0 {
+		if len((&listener{told: told}).judge(ops, &tree{}, false)) == 0 {
 			t.Errorf("%s is not noticed", name)
 		}
 	}

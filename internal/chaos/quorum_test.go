@@ -186,7 +186,7 @@ func tabulate(table []*cell) string {
 		case c.skipped != "":
 			fmt.Fprintf(&b, "| %d | %s | skipped: %s | | | | |\n", c.servers, c.nemesis, c.skipped)
 		case c.rounds > 0:
-			fmt.Fprintf(&b, "| %d | %s | %d | %d | %d | %d | %.1f |\n", c.servers, c.nemesis, c.rounds,
+			fmt.Fprintf(&b, "| %d | %s | %d | %d | %d | %d | %.2f |\n", c.servers, c.nemesis, c.rounds,
 				c.acknowledged, c.done, c.undone, c.gap.Seconds())
 		}
 	}

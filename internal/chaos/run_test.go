@@ -42,6 +42,7 @@ type run struct {
 	place    func(who int) string // where a client connects; nil: to the one server there is
 	wait     time.Duration        // for a connection and for any answer; zero: patience
 	pace     time.Duration        // between two windows of one worker
+	lossy    bool                 // in this round a server has got the tree of another
 	stubborn bool                 // clients come back, to whatever server there is, until it is over
 
 	over   atomic.Bool // clients may lose their connections, and end
@@ -265,7 +266,7 @@ func (r *run) judge(now *tree) []string {
 	if err := r.ears.resume(); err != nil {
 		wrong = append(wrong, err.Error())
 	}
-	wrong = append(wrong, r.ears.judge(ops)...)
+	wrong = append(wrong, r.ears.judge(ops, now, r.lossy)...)
 	r.rounds++
 	for _, o := range ops {
 		switch {

@@ -31,13 +31,15 @@ type siege struct {
 	gophers    []*gopher
 	gopherTree *tree // at the begin of the round
 	began      int   // round
+	installed  int   // images so far
 	timeline   []string
 }
 
 const (
-	opWait     = 4 * time.Second      // then a client tries another server
+	opWait     = time.Second          // then a client tries another server
 	opPace     = 4 * time.Millisecond // between two windows of a worker
-	settleMax  = 30 * time.Second     // from the end of a fault until all is well
+	visitWait  = 4 * time.Second
+	settleMax  = 30 * time.Second // from the end of a fault until all is well
 	finalNode  = "/final"
 	smallBytes = 300 << 20
 )
@@ -70,8 +72,12 @@ func besiege(t *testing.T, n int) *siege {
 	} else {
 		s.net = nil
 	}
+	flags := slices.Clone(settings[2:])
+	if n == 3 { // who was away finds what it missed in the log; with five, it is sent the tree
+		flags = append(flags, "--log-retain", "200000")
+	}
 	var err error
-	if s.cluster, err = servers.NewCluster(bin, s.dir, hosts, settings[2:]...); err != nil {
+	if s.cluster, err = servers.NewCluster(bin, s.dir, hosts, flags...); err != nil {
 		t.Fatal(err)
 	}
 	for i, m := range s.cluster.Members {
@@ -126,8 +132,19 @@ func (s *siege) lift() {
 	s.t.Logf("timeline:\n%s", strings.Join(s.timeline, "\n"))
 	for _, m := range s.cluster.Members {
 		log, _ := m.Log()
-		s.t.Logf("last words of member %d:\n%s", m.ID, log[max(0, len(log)-3000):])
+		s.t.Logf("last words of member %d:\n%s", m.ID, lastWords(log))
 	}
+}
+
+// lastWords is the end of a log, without what is said all the time.
+func lastWords(log string) string {
+	var b strings.Builder
+	for line := range strings.Lines(log) {
+		if !strings.Contains(line, "checkpoint written") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()[max(0, b.Len()-4000):]
 }
 
 func (s *siege) where(who int) string {
@@ -176,10 +193,24 @@ func (s *siege) settle() {
 	}
 	s.advance(now.zxid)
 	s.keepHistory()
+	images := s.images()
+	s.lossy, s.installed = images > s.installed, images
 	s.hold(now, alive)
 	for _, w := range s.judgeGophers(now) {
 		s.t.Error(w)
 	}
+}
+
+// images counts how often a server took the tree of another.
+func (s *siege) images() (n int) {
+	for _, m := range s.cluster.Members {
+		log, err := m.Log()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		n += strings.Count(log, "image installed")
+	}
+	return n
 }
 
 // keepHistory writes down what the workers did, before it is judged: it is kept if the judgement is bad.
@@ -241,7 +272,7 @@ func (s *siege) found(c *conn) error {
 
 // visit does something in a session of its own.
 func (s *siege) visit(addr string, f func(c *conn) error) error {
-	c, err := dialFor(addr, opWait)
+	c, err := dialFor(addr, visitWait)
 	if err != nil {
 		return err
 	}
