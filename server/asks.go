@@ -73,9 +73,12 @@ func (s *Server) askEach(ctx context.Context, t member.Table, kind uint8, body [
 	return answers
 }
 
-// reconfigure is front.Reconfigure.
+// reconfigure is front.Reconfigure. Bound: one a connection.
 func (m *members) reconfigure(ctx context.Context, req front.ReconfigRequest, done func(znode.Zxid, error)) {
-	done(m.change(ctx, request(req), req.IDs))
+	m.s.errands.Go("reconfigure", func() error {
+		done(m.change(ctx, request(req), req.IDs))
+		return nil
+	})
 }
 
 func request(req front.ReconfigRequest) member.Request {
@@ -154,6 +157,7 @@ func told(err error) error {
 		{member.ErrNoQuorum, wire.CodeNewConfigNoQuorum},
 		{member.ErrAbandoned, wire.CodeNewConfigNoQuorum},
 		{errTooLong, wire.CodeNewConfigNoQuorum},
+		{member.ErrNotLeading, wire.CodeUnimplemented},
 	} {
 		if errors.Is(err, one.err) {
 			return one.code

@@ -101,13 +101,13 @@ func (c courier) Gone(node uint64) {
 }
 
 // Lost is part of peer.Handler.
-func (c courier) Lost(node uint64) {
+func (c courier) Lost(node uint64, commands bool) {
 	r := c.replica.Load()
 	if r == nil {
 		return
 	}
 	_ = r.Unreachable(node)
-	if r.Status().Leader == node {
+	if commands && r.Status().Leader == node {
 		c.feed.Resend()
 	}
 }

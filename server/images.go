@@ -97,8 +97,12 @@ func (g *images) write(m *pb.Message, w io.Writer) error {
 	return nil
 }
 
-// sent tells the replica whether the peer has it.
+// sent tells the replica whether the peer has it. What others are still being sent is held by who sends
+// it; what is only pinned would keep old nodes in memory.
 func (g *images) sent(node uint64, arrived bool) {
+	g.mu.Lock()
+	clear(g.pinned)
+	g.mu.Unlock()
 	if r := g.s.replica.Load(); r != nil {
 		_ = r.ImageSent(node, arrived) // a replica that has stopped does not care
 	}

@@ -22,6 +22,7 @@ type members struct {
 	candidates map[member.ID]candidate // servers that asked to be let in. Bound: one for each number
 	sees       uint64                  // what an empty server says to those who ask, see member.Found
 	registrar  *registrar              // of the term in which this server leads; nil while it does not
+	appointed  time.Time               // when it was
 }
 
 // candidate is a server that wants to be let in, and when it last said so.
@@ -168,5 +169,12 @@ func ofNodes(list []uint64) []member.Node {
 func (m *members) appoint(r *registrar) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.registrar = r
+	m.registrar, m.appointed = r, time.Now()
+}
+
+// ledSince returns since when this server leads, if it does.
+func (m *members) ledSince() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.appointed
 }

@@ -124,6 +124,10 @@ func (g *registrar) finish(r reconfigured) {
 // look goes on with the change under way, or finds one to begin.
 func (g *registrar) look(at time.Time) {
 	now := g.m.cluster(at)
+	if len(now.Table.Members) == 0 {
+		g.introduce(now)
+		return
+	}
 	if !g.planner.Busy() {
 		if g.change == nil {
 			g.planner.Replacement(now)
@@ -152,6 +156,15 @@ func (g *registrar) look(at time.Time) {
 			g.m.s.log.Info("change of the membership waits", "for", why)
 		}
 	}
+}
+
+// introduce gives a server that was alone so far its line in the table: the others can join it then.
+func (g *registrar) introduce(now member.Cluster) {
+	me, ok := g.m.s.cfg.Peers.Find(now.Self.ID())
+	if !ok || g.waiting || len(now.Voters) != 1 {
+		return
+	}
+	g.step(member.Step{Table: &member.Table{Members: []member.Member{me}}})
 }
 
 // step brings one step to Raft.

@@ -49,6 +49,7 @@ type Server struct {
 	images  *images
 	touches touches
 	judging atomic.Uint64 // the term in which this server last began to lead
+	errands *group.Group  // what connections ask of other servers
 	signals signals
 }
 
@@ -164,6 +165,7 @@ func (s *Server) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	back, backCtx := group.New(context.WithoutCancel(ctx))
+	s.errands = back
 	face, faceCtx := group.New(context.WithoutCancel(ctx))
 	back.Go("end", func() error { return s.watchEnd(backCtx, faceCtx, ctx, cancel) })
 	for _, source := range []*trust.Source{s.doors.clientTrust, s.doors.peerTrust} {

@@ -3,13 +3,12 @@ package server
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/grovekeeper/grove/server/admin"
-	"github.com/grovekeeper/grove/server/replica"
+	"github.com/grovekeeper/grove/server/front"
 	"github.com/grovekeeper/grove/session"
 )
 
@@ -66,6 +65,7 @@ func (s *Server) Stats() admin.Stats {
 	s.meters.mu.Unlock()
 	stats := admin.Stats{
 		Version: s.cfg.Version, Built: s.cfg.Built, Mode: s.mode(), Serving: s.serving(),
+		ReadOnly: s.front.Mode() == front.ReadOnly, Quorum: s.quorum(),
 		UptimeMs: time.Since(s.started).Milliseconds(),
 		Load:     load, Latency: latency,
 		Tree: admin.Tree{
@@ -83,25 +83,6 @@ func (s *Server) Stats() admin.Stats {
 }
 
 func (s *Server) serving() bool { return done(s.signals.ready) }
-
-// mode is what the server is to its quorum, in ZooKeeper's words.
-func (s *Server) mode() string {
-	r := s.replica.Load()
-	switch {
-	case s.peers == nil:
-		return "standalone"
-	case r == nil:
-		return "follower"
-	}
-	status := r.Status()
-	switch {
-	case status.Role == replica.Leader:
-		return "leader"
-	case slices.Contains(status.Learners, status.ID):
-		return "observer"
-	}
-	return "follower"
-}
 
 // sizeOf returns the bytes that the files at path, or directly in it, take up.
 func sizeOf(path string) (total int64) {
@@ -131,6 +112,7 @@ func (s *Server) Settings() admin.Settings {
 		ClientPort: portOf(s.Addr()), DataDir: dir, LogDir: filepath.Join(dir, logName), TickMs: s.cfg.TickMs,
 		SessionMinMs: s.cfg.SessionTimeoutMinMs, SessionMaxMs: s.cfg.SessionTimeoutMaxMs,
 		PerAddressMax: s.cfg.ConnectionsPerAddressMax, ServerID: int64(s.node.ID()), FourLetterWords: words,
+		Member: s.place(),
 	}
 }
 

@@ -63,11 +63,11 @@ type Handler interface {
 	// Gone is told that node's process has ended, as far as one can tell: the connection on which
 	// its urgent messages came was closed by it, or reset, while we were reading. It must not block.
 	Gone(node uint64)
-	// Lost is told that messages or commands to node may have been lost. It is called at once, and
-	// then at most every 100 ms for as long as more is lost. Until it has been called, Forward to
-	// that node refuses: so what is forwarded afterwards can begin with what was lost. It must not
+	// Lost is told that messages to node may have been lost, and whether commands were. It is called
+	// at once, and then at most every 100 ms for as long as more is lost. Until it has been called,
+	// Forward to that node refuses: so what is forwarded afterwards can begin with what was lost. It must not
 	// block, and may call Forward.
-	Lost(node uint64)
+	Lost(node uint64, commands bool)
 }
 
 // Config is what a Peers is made of.

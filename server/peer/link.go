@@ -77,10 +77,11 @@ func (l *link) begin() bool {
 }
 
 // mend lets commands be forwarded again.
-func (l *link) mend() {
+func (l *link) mend() (broken bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.broken = false
+	broken, l.broken = l.broken, false
+	return broken
 }
 
 // lived is how long a connection must last for the next one to be dialled without growing pauses.

@@ -244,9 +244,9 @@ func (p *Peers) reportLost(now time.Time) time.Duration {
 		}
 		r.reported = now
 		r.lost.Store(false)
-		r.commands.mend() // before Lost, which may forward
+		commands := r.commands.mend() // before Lost, which may forward
 		p.totals.losses.Add(1)
-		p.cfg.Handler.Lost(r.node)
+		p.cfg.Handler.Lost(r.node, commands)
 	}
 	return wait
 }

@@ -205,7 +205,7 @@ func (n *node) Image(_ context.Context, _ uint64, m *pb.Message, in io.Reader) e
 
 func (n *node) Gone(node uint64) { n.note(func() { n.gone = append(n.gone, node) }) }
 
-func (n *node) Lost(node uint64) {
+func (n *node) Lost(node uint64, _ bool) {
 	n.note(func() { n.lost = append(n.lost, node) })
 	if n.onLost != nil {
 		n.onLost(node)
