@@ -10,6 +10,7 @@ import (
 	"github.com/grovekeeper/grove/internal/codec"
 	"github.com/grovekeeper/grove/internal/disk"
 	"github.com/grovekeeper/grove/server/feed"
+	"github.com/grovekeeper/grove/server/member"
 	"github.com/grovekeeper/grove/server/replica"
 	"github.com/grovekeeper/grove/server/state"
 	"github.com/grovekeeper/grove/server/wal"
@@ -43,24 +44,30 @@ type meta struct {
 // addServer makes a machine with an empty disk.
 func (s *sim) addServer(id uint8, node uint64) *server {
 	n := &server{
-		s: s, id: id, node: node, fs: disk.NewMemory(), r: stream(s.seed, fmt.Sprint("server", id)),
+		s: s, id: id, node: node, r: stream(s.seed, fmt.Sprint("server", id)),
 		rate: 1, slow: 1,
 	}
 	for len(s.servers) <= int(id) {
 		s.servers = append(s.servers, nil)
 	}
 	s.servers[id] = n
+	n.blank()
+	return n
+}
+
+// blank gives a machine an empty disk.
+func (n *server) blank() {
+	n.fs = disk.NewMemory()
 	if err := errors.Join(n.fs.MkdirAll(dataDir), n.fs.MkdirAll(walDir)); err != nil {
 		panic(err)
 	}
-	return n
 }
 
 // found gives a server the first checkpoint of a new cluster.
 func (n *server) found(start replica.Start) {
 	m := state.New()
 	var out state.Outcome
-	m.Apply(znode.Zxid(start.Index), nil, &out)
+	m.Apply(znode.Zxid(start.Index), configure(foundingTable(n.s.opt.servers)), &out)
 	if err := n.writeCheckpoint(meta{n.node, start.Index, start.Term, start.ConfState, false}, imageOf(m.View())); err != nil {
 		panic(err)
 	}
@@ -145,7 +152,7 @@ func (n *server) boot() {
 	n.life++
 	n.up, n.paused, n.held, n.bomb = true, false, nil, 0
 	n.process = process{
-		pinned: map[uint64]*state.View{}, arrived: map[uint64]*state.Machine{}, dirty: map[string]bool{},
+		pinned: map[uint64]*state.View{}, arrived: map[uint64]*state.Machine{}, dirty: map[string]bool{}, candidates: map[member.ID]candidate{}, alone: n.s.now,
 	}
 	n.fs.Hook(n.call)
 	n.s.note("boot", uint64(n.id), n.life, n.node, "")
@@ -156,6 +163,8 @@ func (n *server) boot() {
 	n.booted++
 	n.later(between(n.r, 0, n.s.opt.tick), n.tick)
 	n.later(between(n.r, 0, n.s.opt.sessionTick*milli), n.look)
+	n.later(50*milli, n.register)
+	n.later(20*milli, n.applyForPlace)
 	n.kick()
 }
 
@@ -252,6 +261,14 @@ func (n *server) failed(err error) {
 	case errors.Is(err, errFlush):
 		n.s.note("flush failed", uint64(n.id), 0, 0, "")
 		n.stop(false)
+	case errors.Is(err, replica.ErrRemoved):
+		n.s.note("removed", uint64(n.id), n.node, 0, "")
+		if n.s.truth.belongs(n) {
+			n.s.broken("M1", "server %d ends as one that was removed, and is a member", n.id)
+		}
+		n.stop(false)
+		n.retired = true
+		return
 	default:
 		n.s.broken("start", "server %d: %v", n.id, err)
 	}
@@ -275,7 +292,7 @@ func (n *server) stop(power bool) {
 		c.lost()
 	}
 	n.conns = nil
-	n.s.net.died(n)
+	n.s.net.died(n, power)
 	n.fs.Hook(nil)
 	if power {
 		n.s.mark(markPowerCuts)

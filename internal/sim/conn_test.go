@@ -96,7 +96,7 @@ func (k *conn) close() {
 // greet is the connect request.
 func (k *conn) greet() {
 	n := k.n
-	if !n.ready {
+	if !n.ready || n.s.now-n.alone > lonelyAfter {
 		k.close()
 		return
 	}

@@ -233,7 +233,7 @@ func (n *network) tell(from *server, p *pipe) {
 }
 
 // died lets the pipes of a server end: those from it deliver what they hold, those to it do not.
-func (n *network) died(who *server) {
+func (n *network) died(who *server, power bool) {
 	for _, other := range n.s.servers[1:] {
 		if other == who {
 			continue
@@ -241,6 +241,14 @@ func (n *network) died(who *server) {
 		out := &n.link(who.id, other.id).pipe
 		out.ghost, out.number, out.bytes, out.parked = out.number, n.s.number(), 0, nil
 		n.snap(other, who)
+		if node := who.node; !power && !n.link(who.id, other.id).cut { // a kernel closes what its process leaves
+			n.s.after(n.way(), func() {
+				other.event(func() {
+					_ = other.rep.Gone(node)
+					other.kick()
+				})
+			})
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ const (
 	wallJump                   // the time of day jumps
 	drift                      // clocks run faster or slower
 	transfer                   // leadership is handed over
-	member                     // the membership changes
+	reshaped                   // the membership changes, and servers lose their disks
 	compact                    // checkpoints are taken often, and the log let go at once
 	torn                       // images break off on their way
 	restless                   // connections of clients break
@@ -32,7 +32,7 @@ const (
 )
 
 var faultNames = [...]string{"loss", "slow-net", "double", "reorder", "one-way", "isolate", "crash", "power",
-	"slow-disk", "bad-disk", "pause", "wall-jump", "drift", "transfer", "member", "compact", "torn", "restless"}
+	"slow-disk", "bad-disk", "pause", "wall-jump", "drift", "transfer", "members", "compact", "torn", "restless"}
 
 func (f fault) String() string {
 	var names []string
@@ -98,7 +98,6 @@ func drawOptions(seed uint64) options {
 	if o.flawless = r.IntN(20) == 0; o.flawless {
 		o.faults = 0
 	}
-	o.faults &^= member // until there are
 	if o.faults&compact != 0 {
 		o.checkpointEvery = pick(r, 5, 20, 60)
 	}

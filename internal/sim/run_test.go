@@ -83,7 +83,7 @@ func (s *sim) progress() {
 				return false
 			}
 		}
-		return true
+		return s.settled() == nil
 	}
 	if !s.until(limit, well) {
 		for i, c := range s.clients {
@@ -95,6 +95,9 @@ func (s *sim) progress() {
 				s.broken("V2", "client %d got %d answers since the storm, open %v, waits for %d, %s",
 					i, c.answers-before[i], c.open, len(c.waiting), k)
 			}
+		}
+		if err := s.settled(); err != nil {
+			s.broken("V6", "%v", err)
 		}
 		s.broken("V1", "no leader that all agree on: %s", s.standing())
 	}

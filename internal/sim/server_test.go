@@ -3,11 +3,13 @@ package sim
 import (
 	"errors"
 	"math/rand/v2"
+	"slices"
 
 	pb "go.etcd.io/raft/v3/raftpb"
 
 	"github.com/grovekeeper/grove/internal/disk"
 	"github.com/grovekeeper/grove/server/feed"
+	"github.com/grovekeeper/grove/server/member"
 	"github.com/grovekeeper/grove/server/reaper"
 	"github.com/grovekeeper/grove/server/replica"
 	"github.com/grovekeeper/grove/server/state"
@@ -58,6 +60,10 @@ type process struct {
 	heard []sign
 	conns []*conn
 	meta  meta // of the checkpoint
+
+	office     *office // while it leads
+	candidates map[member.ID]candidate
+	alone      int64 // when somebody was last known to lead
 
 	kicked, writing, applying bool
 	tending                   bool                      // the log is doing what nobody waits for
@@ -195,8 +201,9 @@ func (n *server) follow(soft replica.Soft) {
 			n.s.mark(markElections)
 		}
 		n.judge, n.since = reaper.NewJudge(n.settings(), n.feed.View(), n.mono()), n.s.now
+		n.office = &office{}
 	} else {
-		n.judge = nil
+		n.judge, n.office = nil, nil
 	}
 	n.kick()
 }
@@ -281,8 +288,24 @@ func (n *server) sessions(changes []state.SessionChange) {
 func (n *server) tick() {
 	n.later(int64(float64(n.s.opt.tick)/n.rate), n.tick)
 	n.feed.Pump()
+	n.lonely()
 	n.did(n.hand.Tick())
 }
+
+// lonely lets the clients of a server go that has not known a leader for long: it may have been removed,
+// or be cut off, and others may serve them.
+func (n *server) lonely() {
+	if n.soft.Leader != 0 {
+		n.alone = n.s.now
+	}
+	if n.s.now-n.alone > lonelyAfter {
+		for _, k := range slices.Clone(n.conns) {
+			k.close()
+		}
+	}
+}
+
+const lonelyAfter = 2 * second
 
 // look is the reaper's tick: who leads judges, the others tell it whom they heard.
 func (n *server) look() {

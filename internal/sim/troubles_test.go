@@ -11,6 +11,8 @@ import (
 type troubles struct {
 	trouble *rand.Rand
 	kinds   []fault
+	wiped   int64 // when a server last lost its disk
+	inert   bool  // no change of the membership is begun any more
 }
 
 const maxRate = 1.05 // of a clock
@@ -91,6 +93,8 @@ func (s *sim) cause(f fault) {
 			_ = n.rep.Transfer(other.node)
 			n.kick()
 		}
+	case reshaped:
+		s.reshape()
 	case restless:
 		s.annoy(s.clients[r.IntN(len(s.clients))], last)
 	}
@@ -199,7 +203,6 @@ func (n *server) resume() {
 func (s *sim) calm() {
 	s.storm = false
 	s.net.rate, s.net.slow = 0, 1
-	gone := 0
 	for _, i := range s.trouble.Perm(len(s.servers) - 1) {
 		n := s.servers[1+i]
 		for _, m := range s.servers[1:] {
@@ -208,8 +211,10 @@ func (s *sim) calm() {
 			}
 		}
 		n.slow, n.bomb, n.badly = 1, 0, false
-		if !s.opt.flawless && s.opt.has(crash|power) && gone < (len(s.servers)-2)/2 && s.trouble.IntN(2) == 0 {
-			gone++
+		if n.retired {
+			continue
+		}
+		if s.opt.has(crash|power) && s.trouble.IntN(2) == 0 && s.spare(n) {
 			n.retired = true
 			if n.up {
 				n.stop(false)
@@ -227,10 +232,26 @@ func (s *sim) calm() {
 	}
 }
 
-// alive returns the servers that are to be well in the end.
+// spare says whether a majority is left without n: it is no voter, or few others are gone, and nothing
+// is under way that needs it.
+func (s *sim) spare(n *server) bool {
+	if !s.truth.mayVote(n) {
+		return false
+	}
+	c := s.truth.conf()
+	left := 0
+	for _, node := range c.GetVoters() {
+		if m := s.servers[node&0xff]; m.node == node && !m.retired && m != n {
+			left++
+		}
+	}
+	return len(c.GetVotersOutgoing()) == 0 && !s.opt.has(reshaped) && left > len(c.GetVoters())/2
+}
+
+// alive returns the servers that are to be well in the end: members, and not gone for good.
 func (s *sim) alive() (list []*server) {
 	for _, n := range s.servers[1:] {
-		if !n.retired {
+		if !n.retired && s.truth.belongs(n) {
 			list = append(list, n)
 		}
 	}

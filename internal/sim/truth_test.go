@@ -19,10 +19,12 @@ type truth struct {
 	records []record // by index, from first on
 	first   uint64
 
-	votes   map[vote]uint64   // who was voted for
-	leaders map[uint64]uint64 // who led, by term
-	terms   map[uint64]uint64 // the newest term a node is known to have promised
-	confs   map[uint64]string // the membership from an index on
+	votes    map[vote]uint64   // who was voted for
+	leaders  map[uint64]uint64 // who led, by term
+	terms    map[uint64]uint64 // the newest term a node is known to have promised
+	confs    map[uint64]string // the membership from an index on
+	newest   string            // the newest of them
+	newestAt uint64
 
 	origins  map[uint8]state.Origin    // the last applied of each server
 	effects  map[uint64]uint64         // zxid of each client operation that took effect, by its number
@@ -85,7 +87,8 @@ func (s *sim) openTruth(start replica.Start) {
 		sessions: map[session.ID]*biography{}, suffixes: map[parentOf]string{}, early: map[verdict]string{}, changes: map[string][]touch{},
 	}
 	var out state.Outcome
-	t.machine.Apply(znode.Zxid(start.Index), nil, &out)
+	t.machine.Apply(znode.Zxid(start.Index), configure(foundingTable(s.opt.servers)), &out)
+	t.newest, t.newestAt = string(start.ConfState), start.Index
 }
 
 // last returns the index of the newest agreed entry.
@@ -118,6 +121,9 @@ func (t *truth) applied(n *server, e *replica.Entry) {
 			t.s.broken("M1", "server %d has another membership from %d on", n.id, e.Index)
 		}
 		t.confs[e.Index] = string(e.ConfState)
+		if e.Index > t.newestAt {
+			t.newest, t.newestAt = string(e.ConfState), e.Index
+		}
 	}
 }
 
