@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -74,18 +75,24 @@ func (q *quorum) start(ids ...member.ID) {
 	q.t.Helper()
 	for _, id := range ids {
 		me, _ := q.table.Find(id)
-		s, err := Open(Config{
-			Dir: q.path(id), ID: int(id), Peers: q.table,
-			ClientAddrs: []string{me.ClientAddr()}, TickMs: 200, RaftTickMs: 20, SkipACL: true,
-		})
-		if err != nil {
-			q.t.Fatal(err)
-		}
-		ctx, stop := context.WithCancel(context.Background())
-		one := &running{s, stop, make(chan error, 1)}
-		q.servers[id] = one
-		go func() { one.ended <- one.Run(ctx) }()
+		q.run(me, q.table)
 	}
+}
+
+// run starts a server that is given peers, or none.
+func (q *quorum) run(me member.Member, peers member.Table) {
+	q.t.Helper()
+	s, err := Open(Config{
+		Dir: q.path(me.ID), ID: int(me.ID), Peers: peers,
+		ClientAddrs: []string{me.ClientAddr()}, TickMs: 200, RaftTickMs: 20, SkipACL: true, Logger: slog.New(slog.NewTextHandler(q.t.Output(), nil)).With("server", me.ID),
+	})
+	if err != nil {
+		q.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	one := &running{s, stop, make(chan error, 1)}
+	q.servers[me.ID] = one
+	go func() { one.ended <- one.Run(ctx) }()
 }
 
 // await waits until servers are ready.
@@ -417,5 +424,36 @@ func TestLeavingWell(t *testing.T) {
 	q.start(leader)
 	q.await(leader)
 	c.create("/q/b", 0)
+	q.agree(c.zxid)
+}
+
+// A server that served alone is given peers, and they join it one by one.
+func TestAServerAloneGetsCompany(t *testing.T) {
+	q := newQuorum(t, 3)
+	all := q.table
+	q.run(all.Members[0], member.Table{})
+	q.await(1)
+	c := q.dial(1, nil)
+	c.create("/q", 0)
+	q.stop(1)
+	q.start(1, 2, 3)
+	q.await(1)
+	c = q.dial(1, nil)
+	for _, one := range all.Members[1:] {
+		q.eventually("being asked", func() bool {
+			m := q.servers[1].members
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			return !m.candidates[one.ID].seen.IsZero()
+		})
+		c.ask(wire.OpReconfig, &wire.ReconfigRequest{Joining: one.String(), CurrentVersion: -1})
+		q.await(one.ID)
+	}
+	if got := q.servers[3].table(); !got.Same(all) {
+		t.Errorf("the table is %q, want %q", got, all)
+	}
+	if got := q.dial(3, nil).children("/q"); len(got) != 0 {
+		t.Errorf("children %q", got)
+	}
 	q.agree(c.zxid)
 }

@@ -24,6 +24,8 @@ type registrar struct {
 	waiting bool                 // for it
 	change  *reconfiguration     // that the planner works on; nil if it does so of its own accord
 	said    string               // what was last logged
+
+	introduced bool // see introduce
 }
 
 // reconfiguration is a request, and who waits for its outcome.
@@ -59,7 +61,7 @@ func (g *registrar) run(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		in := g.in
-		if g.change != nil || g.planner.Taken() || !g.inOffice() {
+		if g.change != nil || g.planner.Taken() || !g.ready() {
 			in = nil
 		}
 		select {
@@ -67,6 +69,7 @@ func (g *registrar) run(ctx context.Context) error {
 			g.begin(c)
 		case err := <-g.result:
 			if g.waiting = false; err != nil {
+				g.introduced = false
 				g.m.s.log.Warn("step of a change of the membership failed", "err", err)
 				g.planner.Failed()
 			}
@@ -86,6 +89,14 @@ func (g *registrar) run(ctx context.Context) error {
 func (g *registrar) inOffice() bool {
 	_, term, _ := g.m.s.feed.Latest()
 	return term == g.term
+}
+
+// ready says whether there is a table that could be changed: one that begins with nothing would lead to
+// a quorum without those that have the data.
+func (g *registrar) ready() bool {
+	g.m.mu.Lock()
+	defer g.m.mu.Unlock()
+	return g.inOffice() && len(g.m.table.Members) > 0
 }
 
 // begin takes a request.
@@ -161,9 +172,10 @@ func (g *registrar) look(at time.Time) {
 // introduce gives a server that was alone so far its line in the table: the others can join it then.
 func (g *registrar) introduce(now member.Cluster) {
 	me, ok := g.m.s.cfg.Peers.Find(now.Self.ID())
-	if !ok || g.waiting || len(now.Voters) != 1 {
+	if !ok || g.introduced || len(now.Voters) != 1 {
 		return
 	}
+	g.introduced = true // what leads elsewhere ends the term, and with it this registrar
 	g.step(member.Step{Table: &member.Table{Members: []member.Member{me}}})
 }
 
