@@ -71,7 +71,7 @@ func (a *authority) issue(name string, until time.Time) (pemText []byte, cert *x
 	cert = a.sign(&x509.Certificate{
 		SerialNumber: big.NewInt(a.next),
 		Subject:      pkix.Name{ExtraNames: []pkix.AttributeTypeAndValue{{Type: org, Value: "Grove"}, {Type: cn, Value: name}}},
-		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: until,
+		NotBefore:    time.Now().Add(-2 * time.Hour), NotAfter: until,
 		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}, a.cert, key)
 	a.next++

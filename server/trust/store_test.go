@@ -105,6 +105,21 @@ func TestWhatCannotBeUsedIsSaidWithWordsThatHelp(t *testing.T) {
 	}
 }
 
+// A length in a store is a number of bytes to make room for: a wrong bit in one must not be believed.
+func TestADamagedJKSIsRefused(t *testing.T) {
+	good, err := os.ReadFile(filepath.Join("testdata", "key.jks"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range good {
+		bad := bytes.Clone(good)
+		bad[at] ^= 0x80
+		if _, err := certOfJKS(bad, "changeit"); err == nil {
+			t.Errorf("a wrong bit at %d is not noticed", at)
+		}
+	}
+}
+
 // FuzzStore holds that no file, whatever is in it, stops a server that reads it again. PKCS12 stays out: a
 // store may say how many million times its password is hashed, which is slow and no more than that.
 func FuzzStore(f *testing.F) {
