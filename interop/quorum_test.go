@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -167,15 +168,15 @@ func TestReconfigWithZkCli(t *testing.T) {
 	cmd := exec.Command(zkCli, "-server", c.Addrs()[0])
 	cmd.Env = append(os.Environ(), "CLIENT_JVMFLAGS="+strings.Join(thrifty, " "))
 	shell := &console{scene: &scene{t: t, column: &column{}}, shell: start(t, cmd)}
-	line := func(m *process.Member) string { return serverLine(m, true) }
 	quoted := func(m *process.Member) string {
-		return "< ^" + strings.ReplaceAll(serverLine(m, false), ".", `\.`) + ":participant"
+		line, _, _ := strings.Cut(m.Line(), ";")
+		return "< ^" + regexp.QuoteMeta(line)
 	}
 	for _, step := range []string{
 		"> config", quoted(c.Members[0]), quoted(c.Members[1]), quoted(c.Members[2]), `< ^version=[0-9a-f]+$`,
-		"> reconfig -add " + line(fourth), `< Authentication is not valid|NoAuth|Insufficient permission`,
+		"> reconfig -add " + fourth.Line(), `< Authentication is not valid|NoAuth|Insufficient permission`,
 		"> addauth digest " + super,
-		"> reconfig -add " + line(fourth), "< ^Committed new configuration:$", quoted(fourth), `< ^version=[0-9a-f]+$`,
+		"> reconfig -add " + fourth.Line(), "< ^Committed new configuration:$", quoted(fourth), `< ^version=[0-9a-f]+$`,
 		"> config", quoted(fourth),
 	} {
 		shell.step(step)
@@ -203,14 +204,4 @@ func TestReconfigWithZkCli(t *testing.T) {
 			t.Fatal("the server that was removed serves on")
 		}
 	}
-}
-
-// serverLine is a member as reconfig wants it, or as far as config must show it.
-func serverLine(m *process.Member, client bool) string {
-	_, port, _ := strings.Cut(m.Peer, ":")
-	line := fmt.Sprintf("server.%d=%s:%s", m.ID, m.Peer, port)
-	if client {
-		line += ":participant;" + m.Client
-	}
-	return line
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -92,12 +91,6 @@ func administrator(t *testing.T, addrs []string) *zk.Conn {
 	return c
 }
 
-// serverLine is a member as reconfig wants it.
-func serverLine(m *servers.Member) string {
-	_, port, _ := strings.Cut(m.Peer, ":")
-	return fmt.Sprintf("server.%d=%s:%s:participant;%s", m.ID, m.Peer, port, m.Client)
-}
-
 // Three servers become five and then three others, and no write fails that goes through those who stay.
 func TestResize(t *testing.T) {
 	c := quorum(t, 3)
@@ -113,7 +106,7 @@ func TestResize(t *testing.T) {
 		if err := m.Launch(); err != nil {
 			t.Fatal(err)
 		}
-		joining = append(joining, serverLine(m))
+		joining = append(joining, m.Line())
 	}
 	if _, err := admin.IncrementalReconfig(joining, nil, -1); err != nil {
 		t.Fatalf("three to five: %v", err)

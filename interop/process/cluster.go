@@ -92,6 +92,14 @@ func (c *Cluster) Table() string {
 	return strings.Join(list, ",")
 }
 
+// Line is the member as reconfig wants it and /zookeeper/config shows it. The second port is that of elections,
+// which Grove has no use for and puts 1000 above the other.
+func (m *Member) Line() string {
+	host, text, _ := net.SplitHostPort(m.Peer)
+	port, _ := strconv.Atoi(text) // of an address made here
+	return fmt.Sprintf("server.%d=%s:%d:%d:participant;%s", m.ID, host, port, port+1000, m.Client)
+}
+
 // Launch runs the member's process and does not wait for it.
 func (m *Member) Launch() error {
 	s := m.Server // with the flags of this member beside those of all
