@@ -9,6 +9,8 @@
 package feed
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 
@@ -140,7 +142,20 @@ func (f *Feed) Leave(in *Inbox) {
 // applied: the start is numbered above every other in it, whatever the clock has done since, or the
 // machine would take new commands for old ones. nowMs is the time in milliseconds since 1970.
 func (f *Feed) Begin(nowMs int64) {
-	f.number(max(uint64(max(nowMs, 1)), f.newestBoot(f.View())+1))
+	f.number(above(f.newestBoot(f.View()), uint64(max(nowMs, 1))))
+}
+
+// drawnBits are the low bits of a start's number, drawn; the others are its time.
+const drawnBits = 20
+
+// above returns a number for a start, above newest. The time alone would not do: after the clock has gone
+// back, two starts of which none has anything in the log yet would both come right after the newest, and
+// what the first had on its way would be answered to those who ask the second.
+func above(newest, ms uint64) uint64 {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // documented never to fail
+	drawn := uint64(binary.BigEndian.Uint32(b[:])) % (1 << drawnBits)
+	return max(ms, newest>>drawnBits+1)<<drawnBits | drawn
 }
 
 // newestBoot returns the start of this server that the state knows its last command of; 0: of none.
@@ -158,7 +173,7 @@ func (f *Feed) newestBoot(v *state.View) uint64 {
 // machine would ignore all of this start's for good.
 func (f *Feed) keepAhead(v *state.View) {
 	if boot, newest := f.boot.Load(), f.newestBoot(v); boot != 0 && newest > boot {
-		f.number(newest + 1)
+		f.number(above(newest, 0))
 	}
 }
 

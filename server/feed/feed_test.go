@@ -182,6 +182,16 @@ func TestWhatWasInTheLogBeforeIsNobodys(t *testing.T) {
 	d.open()
 }
 
+// Two starts that begin with the same state at the same time are not one: what the first had on its way
+// when it ended is not the second's.
+func TestTwoStartsAreNeverOne(t *testing.T) {
+	a, b := newDesk(t, nil), newDesk(t, nil)
+	a.join().propose(state.Command{Kind: state.OpenSession, TimeoutMs: 4000})
+	b.log.index++
+	b.Apply([]replica.Entry{{Index: b.log.index, Term: 1, Data: a.log.pending[0]}})
+	b.open()
+}
+
 // A session that is attached twice in one batch belongs to the last; the others must go.
 func TestTheLastAttachmentOfABatchCounts(t *testing.T) {
 	d := newDesk(t, nil)
