@@ -84,7 +84,7 @@ func (d *doors) peerTLS() *peer.TLS {
 	if d.peerTrust == nil {
 		return nil
 	}
-	return &peer.TLS{Server: d.peerTrust.ServerConfig(), Client: d.peerTrust.ClientConfig()}
+	return &peer.TLS{Server: d.peerTrust.ServerConfig(), Client: d.peerTrust.ClientConfig}
 }
 
 // close closes all that is open; what Run served is closed already.

@@ -38,8 +38,9 @@ type TLS struct {
 	// Server is for connections accepted. It must demand and verify certificates of clients
 	// (tls.RequireAndVerifyClientCert), directly or through GetConfigForClient.
 	Server *tls.Config
-	// Client is for connections dialled. ServerName is set to the host of the address.
-	Client *tls.Config
+	// Client is asked for the configuration of each connection dialled: whom to believe may have
+	// changed. ServerName is set to the host of the address.
+	Client func() *tls.Config
 }
 
 // Handler takes what arrives. Calls for one connection are in order, those for different

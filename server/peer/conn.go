@@ -156,7 +156,7 @@ func (p *Peers) introduce(ctx context.Context, c *conn, address string, h *hello
 		if err != nil {
 			return err
 		}
-		cfg := p.cfg.TLS.Client.Clone()
+		cfg := p.cfg.TLS.Client().Clone()
 		cfg.ServerName = host
 		secure := tls.Client(&steady{c.socket, p.cfg.Limits.StallTimeout}, cfg)
 		if err := secure.HandshakeContext(ctx); err != nil {

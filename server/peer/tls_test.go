@@ -78,13 +78,14 @@ func (a *authority) issue(until time.Time, hosts ...string) tls.Certificate {
 
 // with returns a configuration that shows cert and trusts a.
 func (a *authority) with(cert *tls.Certificate) *TLS {
+	client := &tls.Config{RootCAs: a.pool, MinVersion: tls.VersionTLS12}
 	s := &TLS{
 		Server: &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: a.pool, MinVersion: tls.VersionTLS12},
-		Client: &tls.Config{RootCAs: a.pool, MinVersion: tls.VersionTLS12},
+		Client: func() *tls.Config { return client },
 	}
 	if cert != nil {
 		s.Server.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert, nil }
-		s.Client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return cert, nil }
+		client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return cert, nil }
 	}
 	return s
 }
@@ -107,7 +108,10 @@ func TestTLS(t *testing.T) {
 		{"another authority", func() *TLS {
 			return &TLS{
 				Server: foreign.with(new(foreign.issue(later, "127.0.0.1"))).Server,
-				Client: &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{foreign.issue(later, "127.0.0.1")}},
+				Client: func() *tls.Config {
+					cert := foreign.issue(later, "127.0.0.1")
+					return &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{cert}}
+				},
 			}
 		}, "127.0.0.1", []string{"unknown authority", "doesn't contain any IP SANs", "failed to verify"}},
 		{"no certificate", func() *TLS {
