@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"runtime/debug"
 	"testing"
 	"testing/cryptotest"
 
@@ -33,9 +34,9 @@ func run(t *testing.T, seed uint64, change func(*options)) (rep report) {
 		case nil:
 		case violation:
 			rep.broken, rep.last = &v, s.trace.last(100)
-		default:
-			fmt.Printf("seed %d: %v\n%s", seed, v, s.trace.last(100))
-			panic(v)
+		default: // something in the product, most likely
+			rep.broken = &violation{"panic", fmt.Sprintf("%v\n%s", v, debug.Stack())}
+			rep.last = s.trace.last(100)
 		}
 	}()
 	s.play()
