@@ -164,6 +164,7 @@ func (r *run) count(t *testing.T, p *pair, result result) {
 type pair struct {
 	reference string // host:port, of several servers all with commas
 	under     string // test, as reference
+	several   bool   // servers
 	version   string
 }
 

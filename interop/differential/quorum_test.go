@@ -51,5 +51,5 @@ func startTrio(t *testing.T, grove string) *pair {
 	if err := under.Start(); err != nil {
 		t.Fatal(err)
 	}
-	return &pair{reference: strings.Join(reference.Addrs(), ","), under: strings.Join(under.Addrs(), ",")}
+	return &pair{reference: strings.Join(reference.Addrs(), ","), under: strings.Join(under.Addrs(), ","), several: true}
 }
