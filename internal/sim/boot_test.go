@@ -173,6 +173,9 @@ func (n *server) open() error {
 	if err != nil {
 		return err
 	}
+	if err := n.fs.SyncDir(dataDir); err != nil { // a process that was killed may have renamed it only
+		return err
+	}
 	machine := state.New()
 	if m.index > 0 {
 		if machine, err = machineOf(body); err != nil {

@@ -272,11 +272,13 @@ func (n *server) join() {
 
 // conf returns the newest membership that was agreed.
 func (t *truth) conf() *pb.ConfState {
-	c := &pb.ConfState{}
-	if err := proto.Unmarshal([]byte(t.newest), c); err != nil {
-		panic(err)
+	if t.decodedAt != t.newestAt {
+		t.decoded, t.decodedAt = &pb.ConfState{}, t.newestAt
+		if err := proto.Unmarshal([]byte(t.newest), t.decoded); err != nil {
+			panic(err)
+		}
 	}
-	return c
+	return t.decoded
 }
 
 func (t *truth) voters() int { return len(t.conf().GetVoters()) }

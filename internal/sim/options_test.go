@@ -90,7 +90,7 @@ func drawOptions(seed uint64) options {
 		sessionTick: pick(r, int64(50), 100, 200), timeoutLow: 600, timeoutHigh: pick(r, int64(1000), 2000, 4000),
 		segment: pick(r, int64(4<<10), 4<<10, 16<<10, 64<<10), checkpointEvery: 10_000,
 		retain: pick(r, uint64(0), 10, 100), recentMax: pick(r, 10, 100, 1000), smallLimits: r.IntN(3) == 0,
-		paths: pick(r, 1, 3, 6), deepChecks: 24,
+		paths: pick(r, 1, 3, 6), deepChecks: 40,
 		applyDelay: pick(r, 20*micro, 200*micro, 2*milli), responderDelay: pick(r, 20*micro, 500*micro, 5*milli),
 		writeDelay: pick(r, 100*micro, 500*micro, 3*milli), connectionsBreak: pick(r, second, 5*second),
 	}

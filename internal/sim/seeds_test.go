@@ -1,24 +1,39 @@
 package sim
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
+// A run makes much garbage and holds little.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(800)
+	os.Exit(m.Run())
+}
+
 // TestSeeds plays seeds. Which ones the environment says:
 //
 //	GROVE_SIM_SEED   the first; 1 if it is not set
 //	GROVE_SIM_SEEDS  how many; 100 if it is not set
+//	GROVE_SIM_PROCS  by how many processes; 1 if it is not set. Raft's chance belongs to the whole
+//	                 process, so one plays its seeds one after the other
 //
 // A seed that goes wrong is played again by the command that is printed with it.
 func TestSeeds(t *testing.T) {
 	first, count := setting("GROVE_SIM_SEED", 1), setting("GROVE_SIM_SEEDS", 100)
-	if testing.Short() {
-		count = min(count, 20)
+	if os.Getenv("GROVE_SIM_SEEDS") == "" && (testing.Short() || raceDetector) {
+		count = 20
+	}
+	if procs := setting("GROVE_SIM_PROCS", 1); procs > 1 {
+		fork(t, first, count, procs)
+		return
 	}
 	var total report
 	begun, failed := time.Now(), 0
@@ -45,6 +60,34 @@ func TestSeeds(t *testing.T) {
 	for i, n := range total.marks {
 		if n == 0 && count >= 500 {
 			t.Errorf("no %s: the storm was a breeze", markNames[i])
+		}
+	}
+}
+
+// fork lets other processes play the seeds, each its part.
+func fork(t *testing.T, first, count, procs uint64) {
+	type child struct {
+		*exec.Cmd
+		said bytes.Buffer
+	}
+	children := make([]*child, procs)
+	for i := range children {
+		from := first + count*uint64(i)/procs
+		to := first + count*uint64(i+1)/procs
+		c := &child{Cmd: exec.Command(os.Args[0], "-test.run=^TestSeeds$", "-test.v", "-test.timeout=0")}
+		c.Env = append(os.Environ(), "GROVE_SIM_PROCS=1", "GOMAXPROCS=2",
+			fmt.Sprint("GROVE_SIM_SEED=", from), fmt.Sprint("GROVE_SIM_SEEDS=", to-from))
+		c.Stdout, c.Stderr = &c.said, &c.said
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		children[i] = c
+	}
+	for _, c := range children {
+		if err := c.Wait(); err != nil {
+			t.Errorf("%v\n%s", err, &c.said)
+		} else {
+			t.Logf("%s", &c.said)
 		}
 	}
 }

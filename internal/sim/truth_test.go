@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"hash/crc32"
 
+	pb "go.etcd.io/raft/v3/raftpb"
+
 	"github.com/grovekeeper/grove/server/replica"
 	"github.com/grovekeeper/grove/server/state"
 	"github.com/grovekeeper/grove/session"
@@ -19,12 +21,14 @@ type truth struct {
 	records []record // by index, from first on
 	first   uint64
 
-	votes    map[vote]uint64   // who was voted for
-	leaders  map[uint64]uint64 // who led, by term
-	terms    map[uint64]uint64 // the newest term a node is known to have promised
-	confs    map[uint64]string // the membership from an index on
-	newest   string            // the newest of them
-	newestAt uint64
+	votes     map[vote]uint64   // who was voted for
+	leaders   map[uint64]uint64 // who led, by term
+	terms     map[uint64]uint64 // the newest term a node is known to have promised
+	confs     map[uint64]string // the membership from an index on
+	newest    string            // the newest of them
+	newestAt  uint64
+	decoded   *pb.ConfState // newest, as of decodedAt
+	decodedAt uint64
 
 	origins  map[uint8]state.Origin    // the last applied of each server
 	effects  map[uint64]uint64         // zxid of each client operation that took effect, by its number
