@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/grovekeeper/grove/internal/codec"
@@ -23,8 +24,33 @@ type asker struct {
 // askTimeout bounds one question. A change of the membership waits for a server to catch up.
 const askTimeout = 5 * time.Minute
 
+const (
+	// startingMax is how long servers that take no session are taken for servers that have just been
+	// started: those of a quorum serve only when they have found each other and somebody leads.
+	startingMax = 5 * time.Second
+	startingGap = 50 * time.Millisecond
+)
+
+// errClosed is what a server without a leader says to whoever asks for a session.
+var errClosed = errors.New("server closed the connection")
+
 // dialFirst opens a session with the first server of a comma-separated list that takes it.
 func dialFirst(ctx context.Context, servers string) (*asker, error) {
+	for end := time.Now().Add(startingMax); ; {
+		a, err := dialAny(ctx, servers)
+		starting := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, errClosed)
+		if !starting || time.Now().After(end) {
+			return a, err
+		}
+		select {
+		case <-time.After(startingGap):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+func dialAny(ctx context.Context, servers string) (*asker, error) {
 	var errs []error
 	for addr := range strings.SplitSeq(servers, ",") {
 		a, err := dialOne(ctx, strings.TrimSpace(addr))
@@ -82,7 +108,7 @@ func (a *asker) frame() ([]byte, error) {
 		n, err := a.nc.Read(chunk)
 		if a.buf = append(a.buf, chunk[:n]...); n == 0 && err != nil {
 			if errors.Is(err, io.EOF) {
-				err = errors.New("server closed the connection")
+				err = errClosed
 			}
 			return nil, err
 		}
