@@ -25,6 +25,7 @@ type client struct {
 	conn    *conn
 	open    bool // the session is attached to conn
 	waiting []*op
+	ending  bool // it has asked for the end of its session
 	busy    bool // the next request is on its way to be made
 	heardAt int64
 	tries   int
@@ -41,7 +42,7 @@ func (s *sim) addClient(i int) {
 
 // connect goes to some server.
 func (c *client) connect() {
-	if c.conn != nil {
+	if c.conn != nil || c.s.silent {
 		return
 	}
 	n := c.s.servers[1+c.r.IntN(len(c.s.servers)-1)]
@@ -68,7 +69,7 @@ func (c *client) watchdog(k *conn) {
 			c.leave()
 			return
 		}
-		if c.open && !c.quiet {
+		if c.open && !c.quiet && !c.ending {
 			c.ask(&op{number: c.s.number(), kind: opPing})
 		}
 		c.watchdog(k)
@@ -88,7 +89,7 @@ func (c *client) leave() {
 // parted is what the end of a connection means to a client: what was under way has an unknown outcome.
 func (c *client) parted() {
 	c.s.marks[markUnknown] += len(c.waiting)
-	c.conn, c.open, c.waiting = nil, false, nil
+	c.conn, c.open, c.waiting, c.ending = nil, false, nil, false
 	c.s.after(around(c.r, 20*milli), c.connect)
 }
 
@@ -106,14 +107,15 @@ func (c *client) ask(o *op) {
 
 // work asks for one thing after the other, at most so many at once.
 func (c *client) work() {
-	if c.busy || !c.open || c.quiet {
+	if c.busy || !c.open || c.quiet || c.ending {
 		return
 	}
 	c.busy = true
 	c.s.after(around(c.r, c.s.opt.think), func() {
 		c.busy = false
-		if c.open && len(c.waiting) < c.s.opt.window && !c.quiet {
+		if c.open && len(c.waiting) < c.s.opt.window && !c.quiet && !c.ending {
 			if chance(c.r, 0.002) {
+				c.ending = true
 				c.ask(c.closing())
 			} else {
 				c.ask(c.drawOp())

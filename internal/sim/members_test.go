@@ -243,7 +243,7 @@ func (s *sim) reshape() {
 // not lose its own.
 func (s *sim) wipe(table member.Table) {
 	n := s.servers[1+s.trouble.IntN(len(s.servers)-1)]
-	if s.truth.voters() < 3 || n.retired || s.now-s.wiped < 2*second {
+	if s.truth.voters() < 3 || len(s.truth.conf().GetVotersOutgoing()) > 0 || n.retired || s.now-s.wiped < 2*second {
 		return
 	}
 	for _, m := range s.servers[1:] {

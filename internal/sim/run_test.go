@@ -65,7 +65,34 @@ func (s *sim) play() {
 	s.calm()
 	s.progress()
 	s.converge()
+	s.smooth()
+	s.expire()
 	s.final()
+}
+
+// smooth is what holds if nothing was ever wrong: one election, no client let down.
+func (s *sim) smooth() {
+	if s.opt.flawless && (s.marks[markUnknown] > 0 || s.marks[markElections] > 1 || s.marks[markExpired] > 0) {
+		s.broken("V4", "without any fault %d outcomes are unknown, there were %d elections, and %d sessions expired",
+			s.marks[markUnknown], s.marks[markElections], s.marks[markExpired])
+	}
+}
+
+// expire is E2: nobody says anything any more, and all sessions go, and with them their nodes.
+func (s *sim) expire() {
+	if s.seed%4 != 0 {
+		return
+	}
+	s.silent = true
+	limit := s.now + int64(float64(s.opt.timeoutHigh+3*s.opt.sessionTick)*maxRate)*milli + second
+	if !s.until(limit, func() bool { return s.truth.machine.View().Sessions.Len() == 0 }) {
+		s.broken("E2", "%d sessions outlive their clients by %d ms: %s",
+			s.truth.machine.View().Sessions.Len(), (limit-s.now)/milli, s.standing())
+	}
+	if n := s.truth.machine.View().Nodes.EphemeralCount(); n > 0 {
+		s.broken("E4", "%d ephemerals are left without any session", n)
+	}
+	s.converge()
 }
 
 // progress is V1 and V2: with a majority healed, there is a leader and everybody is served.

@@ -42,7 +42,7 @@ func TestSeeds(t *testing.T) {
 		if r.broken != nil {
 			failed++
 			t.Error(r.failure())
-			if failed == 10 {
+			if failed == 10 || os.Getenv("GROVE_BUG") != "" {
 				t.Fatal("that is enough")
 			}
 		}

@@ -145,6 +145,7 @@ func (n *server) did(err error) {
 		n.applying = true
 		n.later(around(n.r, n.s.opt.applyDelay), n.apply)
 	}
+	n.serve()
 }
 
 func (n *server) write() {
@@ -153,6 +154,7 @@ func (n *server) write() {
 	err := n.hand.Write()
 	if err == nil && len(n.dirty) == 0 {
 		n.durable, n.last = n.wal.Hard(), n.wal.Last()
+		n.s.truth.terms[n.node] = max(n.s.truth.terms[n.node], n.durable.Term)
 	}
 	n.s.note("write", uint64(n.id), uint64(waiting), n.last, "")
 	if err != nil {
@@ -171,7 +173,6 @@ func (n *server) write() {
 		})
 	}
 	n.did(nil)
-	n.serve()
 }
 
 func (n *server) apply() {
@@ -185,7 +186,6 @@ func (n *server) apply() {
 		n.kick()
 	}
 	n.did(nil)
-	n.serve()
 	n.checkpointIfDue()
 }
 
@@ -336,9 +336,15 @@ func (n *server) look() {
 	}
 }
 
-// serve wakes the connections that have got something.
+// serve wakes the connections that have got something. E5: one that this server knows to be superseded
+// is on its way out.
 func (n *server) serve() {
-	for _, c := range n.conns {
-		c.wake()
+	v := n.feed.View()
+	for _, k := range n.conns {
+		if one, ok := v.Sessions.Get(k.id); k.epoch != 0 && (!ok || one.Epoch != k.epoch) && !k.in.Ended() {
+			n.s.broken("E5", "server %d at %d keeps a connection of session %v at epoch %d, it is at %d",
+				n.id, v.Zxid, k.id, k.epoch, one.Epoch)
+		}
+		k.wake()
 	}
 }

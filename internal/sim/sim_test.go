@@ -22,6 +22,9 @@ type sim struct {
 	troubles
 	marks [marksEnd]int
 
+	events int
+	silent bool // clients have gone for good
+
 	storm bool // faults happen; else all is to be well in the end
 	fresh uint64
 }
@@ -44,6 +47,9 @@ func (s *sim) until(end int64, done func() bool) bool {
 	for len(s.queue) > 0 && s.queue[0].at <= end {
 		e := s.queue.pop()
 		s.now = e.at
+		if s.events++; s.events > eventsMax {
+			s.broken("busy", "nothing comes to an end")
+		}
 		e.do()
 		if done != nil && done() {
 			return true
@@ -52,6 +58,9 @@ func (s *sim) until(end int64, done func() bool) bool {
 	s.now = end
 	return false
 }
+
+// eventsMax is more than any sound run has.
+const eventsMax = 2_000_000
 
 // number returns one that was not used before in this run.
 func (s *sim) number() uint64 { s.fresh++; return s.fresh }

@@ -113,8 +113,10 @@ func (s *sim) annoy(c *client, last int64) {
 	default:
 		c.quiet = true
 		s.after(last+c.timeout*milli, func() {
-			c.quiet = false
-			c.work()
+			if s.storm { // or else the end of it has done so, or it is to be silent for good
+				c.quiet = false
+				c.work()
+			}
 		})
 	}
 }
@@ -178,7 +180,10 @@ func (s *sim) stopFor(n *server, d int64) {
 	n.paused = true
 	life := n.life
 	s.after(d, func() {
-		if n.life == life && n.up {
+		if n.life == life && n.up && n.paused {
+			if d > 3*s.opt.sessionTick*milli {
+				n.since = s.now // time that nobody watched does not count (T3)
+			}
 			n.resume()
 		}
 	})

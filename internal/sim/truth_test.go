@@ -78,8 +78,9 @@ type biography struct {
 	expired        bool
 	epoch          uint32
 	timeout        int32
-	heard          int64 // when a sign of life last reached somebody who could have told the leader
-	granted        int64 // when its present life began: opened or attached
+	heard          int64  // when a sign of life last reached somebody who could have told the leader
+	granted        int64  // when its present life began: opened or attached
+	judged         uint64 // the newest term in which a leader found it silent
 }
 
 func (s *sim) openTruth(start replica.Start) {
@@ -230,6 +231,10 @@ func (t *truth) lives(r *record, c *state.Command) {
 			if text := t.early[verdict{one.Session.ID, one.Session.Epoch, r.term}]; b.expired && text != "" {
 				t.s.broken("E1", "entry %d: %s", out.Zxid, text)
 			}
+			if b.expired && b.judged != r.term {
+				t.s.broken("E1", "entry %d of term %d ends session %v, which was judged in term %d",
+					out.Zxid, r.term, one.Session.ID, b.judged)
+			}
 			if b.expired {
 				t.s.mark(markExpired)
 			}
@@ -291,7 +296,17 @@ func (t *truth) expected(r *record, c *state.Command, before *state.View) {
 	if failed && (len(r.outcome.Changes) > 0 || r.view.Nodes.Digest() != before.Nodes.Digest()) {
 		t.s.broken("L7", "entry %d (%v) failed and changed something", r.outcome.Zxid, c.Kind)
 	}
-	if failed || c.Kind != state.Set {
+	if failed {
+		return
+	}
+	if c.Kind == state.Delete {
+		up := parentPath(c.Op.Path)
+		was, is := before.Nodes.Get(up).Stat(), r.view.Nodes.Get(up).Stat()
+		if is.Pzxid != r.outcome.Zxid || is.Cversion != was.Cversion+1 || is.NumChildren != was.NumChildren-1 {
+			t.s.broken("L8", "entry %d deletes %s: its parent was %+v, and is %+v", r.outcome.Zxid, c.Op.Path, was, is)
+		}
+	}
+	if c.Kind != state.Set {
 		return
 	}
 	was, is := before.Nodes.Get(c.Op.Path).Stat(), r.view.Nodes.Get(c.Op.Path).Stat()
@@ -321,6 +336,7 @@ func (t *truth) judged(n *server, c *state.Command) {
 	if c.Kind != state.ExpireSession || b == nil || b.closed != 0 || b.epoch != c.Epoch {
 		return // stale: the machine will say so
 	}
+	b.judged = n.soft.Term
 	since := max(b.heard, b.granted, n.since)
 	least := int64(float64(b.timeout) * float64(milli) / maxRate)
 	if t.s.now-since < least-milli {

@@ -1,0 +1,93 @@
+//go:build bugbank
+
+package sim
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/grovekeeper/grove/internal/bug"
+)
+
+// planted says who must notice a bug: the simulator, within so many seeds, or the named tests of a
+// package.
+type planted struct {
+	name  bug.Name
+	seeds int
+	room  string
+	tests string
+}
+
+// TestBugBank holds the tests to the bugs they claim to see. One bug is picked with GROVE_BUGS.
+func TestBugBank(t *testing.T) {
+	if os.Getenv("GROVE_BUG") != "" {
+		t.Skip("a bug is alive here")
+	}
+	for _, p := range bank {
+		t.Run(string(p.name), func(t *testing.T) {
+			begun := time.Now()
+			said, err := p.run()
+			took := time.Since(begun).Round(100 * time.Millisecond)
+			if err == nil {
+				t.Errorf("nobody noticed, in %v:\n%s", took, said)
+				return
+			}
+			t.Logf("noticed in %v: %s", took, firstOf(said))
+		})
+	}
+}
+
+// run returns an error if the bug was noticed.
+func (p *planted) run() (said string, err error) {
+	cmd := exec.Command(os.Args[0], "-test.run=^TestSeeds$", "-test.timeout=10m")
+	cmd.Env = append(os.Environ(), fmt.Sprint("GROVE_SIM_SEEDS=", p.seeds), "GROVE_SIM_SEED=1", "GROVE_SIM_PROCS=1")
+	if p.seeds == 0 {
+		cmd = exec.Command("go", "test", "-tags", "bugbank", "-run", p.tests, "./"+p.room)
+		cmd.Dir, cmd.Env = filepath.Join("..", ".."), os.Environ()
+	}
+	cmd.Env = append(cmd.Env, "GROVE_BUG="+string(p.name))
+	out, err := cmd.CombinedOutput()
+	if err != nil && strings.Contains(string(out), "[build failed]") {
+		return string(out), nil
+	}
+	return string(out), err
+}
+
+// firstOf returns the line that says what was noticed.
+func firstOf(said string) string {
+	for line := range strings.Lines(said) {
+		line = strings.TrimSpace(line)
+		if strings.Contains(line, "_test.go:") || strings.HasPrefix(line, "panic:") {
+			return line
+		}
+	}
+	return ""
+}
+
+// bank lists every bug of package bug, in its order.
+var bank = []planted{}
+
+// TestEveryBugIsInTheBank looks at the list itself.
+func TestEveryBugIsInTheBank(t *testing.T) {
+	source, err := os.ReadFile(filepath.Join("..", "bug", "names.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "design", "testing.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(source), " Name = "); n != len(bank) {
+		t.Errorf("%d bugs have a name, %d are in the bank", n, len(bank))
+	}
+	for _, p := range bank {
+		if !strings.Contains(string(page), "`"+string(p.name)+"`") {
+			t.Errorf("docs/design/testing.md does not tell of %s", p.name)
+		}
+	}
+}
