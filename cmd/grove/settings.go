@@ -204,7 +204,7 @@ func parseInto(into any, text string) error {
 	case *member.Table:
 		t, err := member.ParsePeers(text)
 		if err != nil {
-			return fmt.Errorf("N=host:port[:observer] with commas: %w", err)
+			return fmt.Errorf("a list like 1=host:port,2=host:port:observer: %w", err)
 		}
 		*into = t
 	case *[]string:
