@@ -322,7 +322,7 @@ func (n *server) look() {
 	for i, h := range heard {
 		ids[i] = h.id
 		if b := n.s.truth.sessions[h.id]; b != nil {
-			b.heard = max(b.heard, h.at)
+			b.heard[n.node] = max(b.heard[n.node], h.at)
 		}
 	}
 	verdicts := n.judge.Look(n.feed.View(), ids, n.mono(), n.wallMs())

@@ -78,9 +78,9 @@ type biography struct {
 	expired        bool
 	epoch          uint32
 	timeout        int32
-	heard          int64  // when a sign of life last reached somebody who could have told the leader
-	granted        int64  // when its present life began: opened or attached
-	judged         uint64 // the newest term in which a leader found it silent
+	heard          map[uint64]int64 // when the newest sign of life left that a leader was told of, by leader
+	granted        int64            // when its present life began: opened or attached
+	judged         uint64           // the newest term in which a leader found it silent
 }
 
 func (s *sim) openTruth(start replica.Start) {
@@ -217,7 +217,7 @@ func (t *truth) lives(r *record, c *state.Command) {
 			if b != nil {
 				t.s.broken("E3", "session %v is opened a second time at %d", one.Session.ID, out.Zxid)
 			}
-			b = &biography{opened: out.Zxid}
+			b = &biography{opened: out.Zxid, heard: map[uint64]int64{}}
 			t.sessions[one.Session.ID] = b
 			b.begin(t.s.now, one.Session)
 		case state.Attached:
@@ -337,12 +337,12 @@ func (t *truth) judged(n *server, c *state.Command) {
 		return // stale: the machine will say so
 	}
 	b.judged = n.soft.Term
-	since := max(b.heard, b.granted, n.since)
+	since := max(b.heard[n.node], b.granted, n.since)
 	least := int64(float64(b.timeout) * float64(milli) / maxRate)
 	if t.s.now-since < least-milli {
 		t.early[verdict{c.Session, c.Epoch, n.soft.Term}] = fmt.Sprintf(
 			"server %d judges session %v after %d ms of its %d (heard %d ms ago, attached %d ms ago, led for %d ms)",
-			n.id, c.Session, (t.s.now-since)/milli, b.timeout, (t.s.now-b.heard)/milli, (t.s.now-b.granted)/milli,
+			n.id, c.Session, (t.s.now-since)/milli, b.timeout, (t.s.now-b.heard[n.node])/milli, (t.s.now-b.granted)/milli,
 			(t.s.now-n.since)/milli)
 	}
 }
