@@ -108,9 +108,7 @@ func TestResize(t *testing.T) {
 		}
 		joining = append(joining, m.Line())
 	}
-	if _, err := admin.IncrementalReconfig(joining, nil, -1); err != nil {
-		t.Fatalf("three to five: %v", err)
-	}
+	reconfig(t, admin, joining, nil)
 	for _, m := range c.Members[3:] {
 		if err := m.Ready(settleMax); err != nil {
 			t.Fatalf("member %d: %v", m.ID, err)
@@ -118,9 +116,7 @@ func TestResize(t *testing.T) {
 		create(t, m.Client, fmt.Sprint("/through", m.ID))
 	}
 	time.Sleep(survivorWarm) // under load, with five
-	if _, err := admin.IncrementalReconfig(nil, []string{"3", "4"}, -1); err != nil {
-		t.Fatalf("five to three: %v", err)
-	}
+	reconfig(t, admin, nil, []string{"3", "4"})
 	time.Sleep(survivorWarm)
 	stop()
 	for _, m := range []*servers.Member{c.Members[2], c.Members[3]} {
@@ -130,6 +126,20 @@ func TestResize(t *testing.T) {
 	}
 	same(t, c.Members[0], c.Members[1], c.Members[4])
 	create(t, c.Members[4].Client, "/end")
+}
+
+// reconfig changes the members. It is refused until those who join have asked to be let in.
+func reconfig(t *testing.T, admin *zk.Conn, joining, leaving []string) {
+	t.Helper()
+	for end := time.Now().Add(settleMax); ; time.Sleep(50 * time.Millisecond) {
+		_, err := admin.IncrementalReconfig(joining, leaving, -1)
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("join %v, leave %v: %v", joining, leaving, err)
+		}
+	}
 }
 
 // same sees that all servers have the same tree.
