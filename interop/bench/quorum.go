@@ -210,7 +210,8 @@ func quorumRows(p plan) []row {
 		{"fanout p50", fmt.Sprintf("one change, %s watching connections: to half of the events, ms",
 			thousands(float64(p.crowd))), decimals, "", true},
 		{"fanout all", "— to the last event, ms", decimals, "≤ 0.33", true},
-		{"failover", fmt.Sprintf("kill -9 of the leader to the first write, median of %d, ms", p.kills), decimals, "< 1", true},
+		{"failover", fmt.Sprintf("kill -9 of the leader to the first write, median of %d, ms", p.kills),
+			decimals, "< 1", true},
 		{"failover longest", "— the longest, ms", decimals, "", true},
 	}
 	rows = append(rows, steadyRows(fewScope)...)
