@@ -23,6 +23,7 @@ const (
 	askAdmit       uint8 = 2 // a server without a place: let me in. Candidate; nothing comes back
 	askReconfigure uint8 = 3 // a server whose client asks: change the membership. The leader answers
 	askDigest      uint8 = 4 // a follower: is my state yours?
+	askMembers     uint8 = 5 // a server without a place or a leader: who are the members? See hearsay
 )
 
 // answer answers what another server asks.
@@ -43,6 +44,8 @@ func (s *Server) answer(ctx context.Context, from uint64, kind uint8, body []byt
 		return s.members.answerReconfigure(ctx, body)
 	case askDigest:
 		return s.compareDigest(member.Node(from), body)
+	case askMembers:
+		return s.members.seen().append(nil), nil
 	}
 	return nil, peer.ErrUnknownAsk
 }

@@ -98,6 +98,7 @@ func (c *conductor) attend(leaderless time.Duration) {
 		f.Leaderless(leaderless)
 	}
 	switch {
+	case c.s.Zxid() == 0: // who has not been sent the first state yet has nothing to show
 	case leaderless > lonelyAfter:
 		f.SetMode(front.ReadOnly)
 	case serving && leaderless == 0:
@@ -132,20 +133,24 @@ func (s *Server) touchEvery() time.Duration {
 
 // applyForPlace asks to be let in until this server has the place that the table has for it, and again
 // if it loses it: a server that came back without its data has none, though its number is in the table.
+// With that, and whenever nobody leads, it asks who the members are now.
 func (s *Server) applyForPlace(ctx context.Context) error {
 	me, listed := s.cfg.Peers.Find(s.node.ID())
-	if !listed {
-		return nil
-	}
 	body := member.Candidate{Node: s.node, Member: me}.Append(nil)
 	for {
-		if !s.placed() {
+		placed := s.placed()
+		if !placed || s.replica.Load().Status().Leader == 0 {
+			if err := s.members.inquire(ctx); err != nil {
+				return err
+			}
+		}
+		if !placed && listed {
 			asking, cancel := context.WithTimeout(ctx, askPatience)
-			s.askEach(asking, s.cfg.Peers, askAdmit, body)
+			s.askEach(asking, s.members.everyone(), askAdmit, body)
 			cancel()
 		}
 		select {
-		case <-time.After(candidateLife / 6):
+		case <-time.After(askEveryone):
 		case <-ctx.Done():
 			return nil
 		}

@@ -21,6 +21,7 @@ type members struct {
 	table      member.Table
 	candidates map[member.ID]candidate // servers that asked to be let in. Bound: one for each number
 	sees       uint64                  // what an empty server says to those who ask, see member.Found
+	told       hearsay                 // the newest that others said; see news
 	registrar  *registrar              // of the term in which this server leads; nil while it does not
 	appointed  time.Time               // when it was
 }
@@ -61,6 +62,9 @@ func (m *members) look(status replica.Status) {
 func (m *members) find(id member.ID) (member.Member, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if one, ok := m.news().table.Find(id); ok {
+		return one, true
+	}
 	if one, ok := m.table.Find(id); ok {
 		return one, true
 	}
@@ -89,12 +93,15 @@ func (m *members) hosts(id uint8) []string {
 	return names
 }
 
-// allowed says whether a node may take part. A server that does not know the membership yet takes it
-// from whoever was given to it as a peer.
+// allowed says whether a node may take part: as far as this server knows, or as it was told if that is
+// newer. One that does not know the membership yet also takes it from whoever was given to it as a peer.
 func (m *members) allowed(node uint64) bool {
 	id := member.Node(node).ID()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if slices.Contains(m.news().nodes, node) {
+		return true
+	}
 	if len(m.status.Voters) == 0 {
 		_, ok := m.s.cfg.Peers.Find(id)
 		return ok

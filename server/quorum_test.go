@@ -27,6 +27,7 @@ type quorum struct {
 	table   member.Table
 	dir     string
 	servers map[member.ID]*running
+	tune    func(*Config) // nil: nothing is other than usual
 }
 
 type running struct {
@@ -82,10 +83,7 @@ func (q *quorum) start(ids ...member.ID) {
 // run starts a server that is given peers, or none.
 func (q *quorum) run(me member.Member, peers member.Table) {
 	q.t.Helper()
-	s, err := Open(Config{
-		Dir: q.path(me.ID), ID: int(me.ID), Peers: peers,
-		ClientAddrs: []string{me.ClientAddr()}, TickMs: 200, RaftTickMs: 20, SkipACL: true, Logger: slog.New(slog.NewTextHandler(q.t.Output(), nil)).With("server", me.ID),
-	})
+	s, err := Open(q.config(me, peers))
 	if err != nil {
 		q.t.Fatal(err)
 	}
@@ -93,6 +91,18 @@ func (q *quorum) run(me member.Member, peers member.Table) {
 	one := &running{s, stop, make(chan error, 1)}
 	q.servers[me.ID] = one
 	go func() { one.ended <- one.Run(ctx) }()
+}
+
+func (q *quorum) config(me member.Member, peers member.Table) Config {
+	cfg := Config{
+		Dir: q.path(me.ID), ID: int(me.ID), Peers: peers,
+		ClientAddrs: []string{me.ClientAddr()}, TickMs: 200, RaftTickMs: 20, SkipACL: true,
+		Logger: slog.New(slog.NewTextHandler(q.t.Output(), nil)).With("server", me.ID),
+	}
+	if q.tune != nil {
+		q.tune(&cfg)
+	}
+	return cfg
 }
 
 // await waits until servers are ready.
@@ -277,6 +287,18 @@ func (c *client) children(path string) []string {
 	got.Decode(&r)
 	slices.Sort(got.Children)
 	return got.Children
+}
+
+func (c *client) reconfigure(joining, leaving string) member.Table {
+	c.t.Helper()
+	r := c.ask(wire.OpReconfig, &wire.ReconfigRequest{Joining: joining, Leaving: leaving, CurrentVersion: -1})
+	var answer wire.GetDataResponse
+	answer.Decode(&r)
+	table, err := member.ParseTable(answer.Data)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return table
 }
 
 // Three servers found a cluster; what is written through one is read through the others; the one that

@@ -122,6 +122,7 @@ func (s *Server) openReplica(meta checkpoint.Meta) error {
 	if err != nil {
 		return err
 	}
+	s.members.look(r.Status()) // before anybody comes who is to be let in, or not
 	s.cluster.Store(meta.Cluster)
 	s.replica.Store(r)
 	close(s.signals.placed)

@@ -89,12 +89,22 @@ func logExists(dir string) (bool, error) {
 
 // openLog opens the log that goes with the checkpoint.
 func (d *storage) openLog(meta checkpoint.Meta) error {
+	if used, err := logExists(d.dir); err != nil || !used && installed(meta) {
+		// There need not be an entry of it, but this server's votes are in it.
+		return errors.Join(err, fmt.Errorf("%s has the state of an image but no log: move the directory away", d.dir))
+	}
 	log, err := wal.Open(disk.Real(), filepath.Join(d.dir, logName), logOptions(meta))
 	if err != nil {
 		return err
 	}
 	d.wal = log
 	return nil
+}
+
+// mustHaveLog says whether a server with this checkpoint had a log: it is made after the first checkpoint
+// is written, and before anything else is.
+func mustHaveLog(meta checkpoint.Meta) bool {
+	return uint64(meta.State.Zxid) > replica.Bootstrap(meta.Member).Index
 }
 
 // logOptions says what a log must be to go with a checkpoint.
@@ -104,7 +114,7 @@ func logOptions(meta checkpoint.Meta) wal.Options {
 		Identity: wal.Identity{Cluster: meta.Cluster, Member: meta.Member, Incarnation: meta.Incarnation},
 		Start:    zxid + 1,
 	}
-	if zxid > replica.Bootstrap(meta.Member).Index && !installed(meta) {
+	if mustHaveLog(meta) && !installed(meta) {
 		o.Witness = zxid // a later state than the first was made of entries that the log has held
 	}
 	return o

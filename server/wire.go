@@ -38,8 +38,8 @@ func (s *Server) identify(machine *state.Machine) (checkpoint.Meta, error) {
 		if id != 0 && id != s.node.ID() {
 			return meta, fmt.Errorf("%s belongs to server %d, and this is server %d", s.cfg.Dir, s.node.ID(), id)
 		}
-		if len(s.cfg.Peers.Members) == 0 && meta.Cluster == 0 {
-			return meta, fmt.Errorf("%s belongs to server %d of a quorum that was never founded, and no peers are given",
+		if len(s.cfg.Peers.Members) == 0 && len(meta.Members) == 0 {
+			return meta, fmt.Errorf("%s belongs to server %d, which has not become part of a quorum yet, and no peers are given",
 				s.cfg.Dir, s.node.ID())
 		}
 		return meta, nil
@@ -70,7 +70,7 @@ func (s *Server) identify(machine *state.Machine) (checkpoint.Meta, error) {
 func (s *Server) wire(machine *state.Machine, meta checkpoint.Meta) {
 	recent := s.disk.store.Recent()
 	s.members = newMembers(s)
-	s.images = &images{s: s, pinned: map[uint64]*state.View{}}
+	s.images = &images{s: s, pinned: map[uint64]*state.View{}, taken: make(chan struct{})}
 	s.feed = feed.New(feed.Config{
 		Machine: machine, Log: courier{s}, Server: s.node.ID(), Term: meta.Term, ConfState: meta.Members,
 		Recent: recent.Changes, RecentFrom: recent.From, RecentMax: s.cfg.RecentChangesMax,
