@@ -89,8 +89,8 @@ func (c courier) Ask(ctx context.Context, from uint64, kind uint8, body []byte) 
 }
 
 // Image is part of peer.Handler.
-func (c courier) Image(_ context.Context, _ uint64, m *pb.Message, body io.Reader) error {
-	return c.images.take(m, body)
+func (c courier) Image(ctx context.Context, _ uint64, m *pb.Message, body io.Reader) error {
+	return c.images.take(ctx, m, body)
 }
 
 // Gone is part of peer.Handler.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type images struct {
 	mu      sync.Mutex             // guards the fields below
 	pinned  map[uint64]*state.View // by index. Bound: imagesMax; a view costs what has changed since
 	arrived arrivals
+	taken   chan struct{} // is closed when one is installed; nil while nobody waits for that
 }
 
 // imagesMax is how many states may be pinned for peers at a time: more than that are never on their way
@@ -34,16 +36,23 @@ const imagesMax = 8
 
 // arrivals are images that have come, oldest first. Bound: arrivalsMax. More than one counts: while the
 // first waits to be installed a new leader may send another, and Raft will have them installed in turn.
-// What Raft did not want goes with the next that it wants.
+// So none may give way that Raft still wants: when there is no room the next must wait, and its sender
+// with it. What Raft did not want goes with the next that it wants, or when nobody has wanted it for
+// arrivalMax.
 type arrivals []*state.Machine
 
-const arrivalsMax = 3
+const (
+	arrivalsMax = 3
+	arrivalMax  = time.Minute
+)
+
+func (a *arrivals) full() bool { return len(*a) >= arrivalsMax }
 
 func (a *arrivals) put(m *state.Machine) {
-	*a = append(*a, m)
-	if over := len(*a) - arrivalsMax; over > 0 {
-		*a = slices.Delete(*a, 0, over)
+	if a.full() {
+		*a = slices.Delete(*a, 0, 1)
 	}
+	*a = append(*a, m)
 }
 
 // take returns the image at index, nil if there is none, and forgets it and those before it.
@@ -109,7 +118,7 @@ func (g *images) sent(node uint64, arrived bool) {
 }
 
 // take reads an image and then lets Raft know of it.
-func (g *images) take(m *pb.Message, body io.Reader) error {
+func (g *images) take(ctx context.Context, m *pb.Message, body io.Reader) error {
 	r := g.s.replica.Load()
 	if r == nil {
 		return errNoImage
@@ -126,18 +135,53 @@ func (g *images) take(m *pb.Message, body io.Reader) error {
 	if uint64(machine.Zxid()) != index {
 		return fmt.Errorf("image at %d is said to be at %d", machine.Zxid(), index)
 	}
-	g.mu.Lock()
-	g.arrived.put(machine)
-	g.mu.Unlock()
+	if err := g.keep(ctx, machine); err != nil {
+		return err
+	}
 	g.s.log.Info("image received", "peer", member.Node(m.GetFrom()), "zxid", index, "took", time.Since(begun))
 	return r.Receive(m)
 }
 
+// keep notes an image that has arrived. If there is no room it waits until one has been installed.
+func (g *images) keep(ctx context.Context, machine *state.Machine) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	late := time.NewTimer(arrivalMax)
+	defer late.Stop()
+	for waiting := true; waiting && g.arrived.full(); {
+		if g.taken == nil {
+			g.taken = make(chan struct{})
+		}
+		taken := g.taken
+		g.mu.Unlock()
+		select {
+		case <-taken:
+		case <-late.C:
+			waiting = false
+		case <-ctx.Done():
+			g.mu.Lock()
+			return ctx.Err()
+		}
+		g.mu.Lock()
+	}
+	g.arrived.put(machine)
+	return nil
+}
+
+// wanted returns the image at index and makes room for the next.
+func (g *images) wanted(index uint64) *state.Machine {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.taken != nil {
+		close(g.taken)
+		g.taken = nil
+	}
+	return g.arrived.take(index)
+}
+
 // Install is part of replica.Images. The state is on disk before anybody sees it.
 func (g *images) Install(i replica.Image) error {
-	g.mu.Lock()
-	machine := g.arrived.take(i.Index)
-	g.mu.Unlock()
+	machine := g.wanted(i.Index)
 	if machine == nil {
 		return fmt.Errorf("install image at %d: %w", i.Index, errNoImage)
 	}
