@@ -165,6 +165,7 @@ func (s *siege) say(format string, args ...any) {
 // settle waits until every server takes a write and has it, reads the trees of all, and holds the round to them.
 func (s *siege) settle() {
 	s.t.Helper()
+	s.eventually("a return to every session", s.fence)
 	s.eventually("a write through every server", s.writeEverywhere)
 	var trees []*tree
 	var alive map[int64]bool
@@ -211,6 +212,25 @@ func (s *siege) images() (n int) {
 		n += strings.Count(log, "image installed")
 	}
 	return n
+}
+
+// fence returns to every session. What is still on its way on a connection of before, in a socket say that was
+// closed when no packet went through, has been done by then or never will be.
+func (s *siege) fence() error {
+	for _, w := range s.workers {
+		if w.who.id == 0 {
+			continue
+		}
+		if _, err := s.knock(w.who); err != nil && !errors.Is(err, errGone) { // who is gone is looked at later
+			return fmt.Errorf("worker %d: %w", w.number, err)
+		}
+	}
+	for _, g := range s.gophers {
+		if _, err := g.conn.Sync("/"); err != nil {
+			return fmt.Errorf("gopher %d: %w", g.number, err)
+		}
+	}
+	return nil
 }
 
 // keepHistory writes down what the workers did, before it is judged: it is kept if the judgement is bad.
