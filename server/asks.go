@@ -105,6 +105,9 @@ func (m *members) change(ctx context.Context, req member.Request, ids []znode.Id
 	case uint64(m.s.node):
 		return m.lead(ctx, req, ids)
 	}
+	// Without a deadline an answer is worked on for less than a change may take.
+	ctx, cancel := context.WithTimeout(ctx, reconfigureTime+askPatience)
+	defer cancel()
 	answer, err := m.s.peers.Ask(ctx, member.Node(status.Leader).ID(), askReconfigure, appendReconfigure(nil, req, ids))
 	if err != nil {
 		return 0, err
@@ -147,7 +150,8 @@ func (m *members) mayChange(ids []znode.Identity) bool {
 	return m.s.cfg.SkipACL || n != nil && n.ACL().Allows(ids, znode.PermWrite)
 }
 
-// told puts an error of the planner in a client's terms, as far as there is one.
+// told puts an error of the planner in a client's terms, as far as there is one. For a change that its
+// leader could not bring to an end there is none: that client's connection ends.
 func told(err error) error {
 	for _, one := range []struct {
 		err  error
@@ -160,7 +164,6 @@ func told(err error) error {
 		{member.ErrNoQuorum, wire.CodeNewConfigNoQuorum},
 		{member.ErrAbandoned, wire.CodeNewConfigNoQuorum},
 		{errTooLong, wire.CodeNewConfigNoQuorum},
-		{member.ErrNotLeading, wire.CodeUnimplemented},
 	} {
 		if errors.Is(err, one.err) {
 			return one.code

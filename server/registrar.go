@@ -75,7 +75,7 @@ func (g *registrar) run(ctx context.Context) error {
 			}
 		case <-ticker.C:
 		case <-ctx.Done():
-			g.finish(reconfigured{err: member.ErrUndecided})
+			g.close()
 			return nil
 		}
 		if g.inOffice() {
@@ -130,6 +130,19 @@ func (g *registrar) finish(r reconfigured) {
 	}
 	g.change.done <- r // has room
 	g.change = nil
+}
+
+// close answers who still waits when the term is over. What the table shows has been agreed: the change
+// may have removed this server.
+func (g *registrar) close() {
+	if g.change == nil {
+		return
+	}
+	if now := g.m.cluster(time.Now()); g.planner.Shows(now) {
+		g.finish(reconfigured{zxid: znode.Zxid(now.Table.Version)})
+		return
+	}
+	g.finish(reconfigured{err: member.ErrUndecided})
 }
 
 // look goes on with the change under way, or finds one to begin.

@@ -183,7 +183,7 @@ func (s *Server) run(ctx context.Context) error {
 		err = s.join(ctx)
 	}
 	if err == nil && s.replica.Load() != nil {
-		back.Go("replica", func() error { return s.replica.Load().Run(backCtx) })
+		back.Go("replica", func() error { return s.partake(backCtx) })
 		back.Go("checkpointer", func() error { return s.checkpoints(backCtx) })
 		back.Go("conductor", func() error { return s.conduct(backCtx) })
 		if s.peers != nil {
@@ -199,6 +199,22 @@ func (s *Server) run(ctx context.Context) error {
 	err = errors.Join(err, face.Wait())
 	back.Stop()
 	return errors.Join(err, back.Wait())
+}
+
+// partake runs the replica. One that is removed does not go before it could tell whoever asked for that.
+func (s *Server) partake(ctx context.Context) error {
+	err := s.replica.Load().Run(ctx)
+	if !errors.Is(err, replica.ErrRemoved) || s.peers == nil {
+		return err
+	}
+	parting, cancel := context.WithTimeout(ctx, partingTime)
+	defer cancel()
+	s.front.Drain(parting)
+	select {
+	case <-parting.Done():
+	case <-s.signals.stopping:
+	}
+	return err
 }
 
 // watchEnd ends the server when a part of it has failed or it is abandoned.
@@ -217,6 +233,7 @@ func (s *Server) watchEnd(back, face, ctx context.Context, cancel func()) error 
 const (
 	handoverTime = 2 * time.Second
 	drainTime    = 3 * time.Second
+	partingTime  = 300 * time.Millisecond
 )
 
 // leave hands leadership over and lets clients go, so that nobody waits for a server that is not there.

@@ -20,20 +20,24 @@ func (f *Feed) Sync(in *Inbox, ticket uint64) {
 			in.end()
 			return
 		}
-		b := barrier{in, ticket, znode.Zxid(index)}
-		f.mu.Lock()
-		v := f.view.Load()
-		late := v.Zxid < b.index
-		if late {
-			f.barriers = append(f.barriers, b)
-		}
-		f.mu.Unlock()
-		if !late && in.push(item{done: Completion{ticket, state.Result{Zxid: v.Zxid}, v}}, 0) {
-			in.signal()
-		}
+		f.Await(in, ticket, znode.Zxid(index))
 	})
 	if err != nil {
 		in.end() // nobody confirms any more, or too many ask: the client tries again, perhaps elsewhere
+	}
+}
+
+// Await completes the ticket once this server has applied zxid.
+func (f *Feed) Await(in *Inbox, ticket uint64, zxid znode.Zxid) {
+	f.mu.Lock()
+	v := f.view.Load()
+	late := v.Zxid < zxid
+	if late {
+		f.barriers = append(f.barriers, barrier{in, ticket, zxid})
+	}
+	f.mu.Unlock()
+	if !late && in.push(item{done: Completion{ticket, state.Result{Zxid: v.Zxid}, v}}, 0) {
+		in.signal()
 	}
 }
 

@@ -79,25 +79,29 @@ func (c *conn) beginReconfig(s *slot) bool {
 func (c *conn) reconfigure(ticket uint64, req ReconfigRequest) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	outcome := make(chan error, 1)
-	c.front.cfg.Reconfigure(ctx, req, func(_ znode.Zxid, err error) {
+	type outcome struct {
+		zxid znode.Zxid
+		err  error
+	}
+	told := make(chan outcome, 1)
+	c.front.cfg.Reconfigure(ctx, req, func(zxid znode.Zxid, err error) {
 		select {
-		case outcome <- err:
+		case told <- outcome{zxid, err}:
 		default: // told before
 		}
 	})
 	select {
-	case err := <-outcome:
-		c.reconfigured(ticket, err)
+	case o := <-told:
+		c.reconfigured(ticket, o.zxid, o.err)
 	case <-c.gone:
 	}
 }
 
-// reconfigured answers from a view that shows the change: the change has been agreed, so whatever a
-// quorum confirms from now on is at or above its zxid.
-func (c *conn) reconfigured(ticket uint64, err error) {
+// reconfigured answers from a view that shows the change. No quorum is asked: this server may not be of
+// it any more.
+func (c *conn) reconfigured(ticket uint64, zxid znode.Zxid, err error) {
 	if err == nil {
-		c.feed.Sync(c.inbox, ticket)
+		c.feed.Await(c.inbox, ticket, zxid)
 		return
 	}
 	code, told := refusalOf(err)

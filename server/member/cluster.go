@@ -99,10 +99,11 @@ func (c Cluster) live(t Table) (live, voters int) {
 	return live, voters
 }
 
-// there tells whether somebody answers for a number.
+// there tells whether somebody answers for a number. That a voter has asked to be let in says nothing: it
+// did so when it began, and has been silent since.
 func (c Cluster) there(id ID) bool {
 	n := c.choose(id)
-	return n != 0 && (c.active(n) || c.Candidates[id] == n)
+	return n != 0 && (c.active(n) || c.Candidates[id] == n && !slices.Contains(c.Voters, n))
 }
 
 // absent names the participants of a table who are not there.

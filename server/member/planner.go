@@ -227,6 +227,12 @@ func (p *Planner) Abandon(why error) bool {
 	return true
 }
 
+// Shows tells whether the table is what the change under way leads to. Then it is agreed, though Raft may
+// still be busy with it.
+func (p *Planner) Shows(now Cluster) bool {
+	return p.stage == last && now.Table.Same(p.target) && now.Table.Version > p.before.Version
+}
+
 // Waiting says what the change waits for, for people. It is empty if the next step can be taken.
 func (p *Planner) Waiting(now Cluster) string {
 	if p.stage == idle {
