@@ -45,6 +45,10 @@ func (s *Server) quorum() *admin.Quorum {
 		Voters: int64(len(status.Voters)), Leader: int64(member.Node(status.Leader).ID()),
 		Leading: status.Role == replica.Leader,
 	}
+	pending, _ := s.feed.Pending()
+	figures := s.peers.Stats()
+	q.Pending, q.Diverged = int64(pending), s.meters.diverged.Load()
+	q.Refused, q.Corrupt, q.Lost = int64(figures.Refused), int64(figures.Corrupt), int64(figures.Lost)
 	if one, ok := s.members.find(member.Node(status.Leader).ID()); ok {
 		q.LeaderHost = one.Addrs[0].Host
 	}

@@ -52,20 +52,25 @@ func scalars(r *reading) []scalar {
 	}
 }
 
-// quorumScalars are those of a member of a quorum: all of them on its leader, on the others the first.
+// quorumScalars are those of a member of a quorum: all of them on its leader, on the others the first six.
 func quorumScalars(q *Quorum) []scalar {
 	if q == nil {
 		return nil
 	}
 	rows := []scalar{
 		{"quorum_size", gauge, "members that vote", n(q.Voters)},
+		{"commands_pending", gauge, "commands of this server on their way through the log", n(q.Pending)},
+		{"peer_handshakes_refused", counter, "handshakes with other servers that failed", n(q.Refused)},
+		{"peer_frames_corrupt", counter, "frames of other servers with a wrong checksum", n(q.Corrupt)},
+		{"peer_losses", counter, "times that messages to a server may have been lost", n(q.Lost)},
+		{"states_diverged", counter, "times that this state was not that of another server", n(q.Diverged)},
 		{"synced_followers", gauge, "other voters that keep up with the leader", n(q.SyncedFollowers)},
 		{"synced_observers", gauge, "observers that keep up with the leader", n(q.SyncedObservers)},
 		{"learners", gauge, "servers that follow the leader", n(q.Learners)},
 		{"leader_uptime", gauge, "since the leader leads, ms", n(q.LeaderUptimeMs)},
 	}
 	if !q.Leading {
-		return rows[:1]
+		return rows[:6]
 	}
 	return rows
 }

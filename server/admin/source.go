@@ -42,6 +42,12 @@ type Quorum struct {
 	Leader     int64 // number of the server that leads; 0: nobody known
 	LeaderHost string
 
+	Pending  int64 // commands of this server that are not applied yet
+	Refused  int64 // handshakes with other servers that failed, ever; the next two likewise
+	Corrupt  int64 // frames with a wrong checksum
+	Lost     int64 // times that messages may have been lost
+	Diverged int64 // times that the state was not that of another server: an alarm
+
 	// On the leader, otherwise zero.
 	Leading         bool
 	SyncedFollowers int64 // other voters that keep up
