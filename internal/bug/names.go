@@ -8,18 +8,24 @@ const (
 	FlushErrorIgnored Name = "flush-error-ignored" // a failed flush does not break the log
 	TornTailKept      Name = "torn-tail-kept"      // what lies behind a torn tail is not cleared
 	SegmentNotNamed   Name = "segment-not-named"   // a new segment's name is not flushed
+	WatermarkIgnored  Name = "watermark-ignored"   // a log that ends before its watermark is taken as it is
 	ResetForgetsHard  Name = "reset-forgets-hard"  // a log begun anew forgets term and vote
-	SuffixKept        Name = "suffix-kept"         // entries behind a replaced one stay in the index
 
 	// server/replica
-	ReportBeforeWrite Name = "report-before-write" // an append is reported before the log has it
-	ApplyBeforeAgreed Name = "apply-before-agreed" // ReadIndex is answered without asking a quorum
-	HeldOutlivesTerm  Name = "held-outlives-term"  // what is held is proposed in a later term
-	ReadMarkReused    Name = "read-mark-reused"    // rounds of reads cannot be told apart
-	OldMembership     Name = "old-membership"      // an image comes with a membership from before it
-	LogBeforeImage    Name = "log-before-image"    // the log begins anew before the image is installed
+	AckBeforeWrite   Name = "ack-before-write"   // the answer to an append or a vote leaves before the log has it
+	ReadUnconfirmed  Name = "read-unconfirmed"   // ReadIndex is answered without asking a quorum
+	HeldOutlivesTerm Name = "held-outlives-term" // what is held is proposed in a later term
+	ReadMarkReused   Name = "read-mark-reused"   // rounds of reads cannot be told apart
+	OldMembership    Name = "old-membership"     // an image comes with a membership from before it
+	LogBeforeImage   Name = "log-before-image"   // the log begins anew before the image is installed
+
+	ReadyEarly Name = "ready-early" // clients are let in before what was agreed is applied
+
+	// server/peer
+	FrameUnchecked Name = "frame-unchecked" // the checksum of a frame is not looked at
 
 	// server/feed
+	ListNotAsked   Name = "list-not-asked"   // events go to those who may not read the node
 	SwapBeforeFire Name = "swap-before-fire" // the view is swapped before the watches fire
 	ResendFromEnd  Name = "resend-from-end"  // after a change of leader what was sent is not sent again
 	ResendShuffled Name = "resend-shuffled"  // a load is sent in the wrong order
@@ -37,6 +43,8 @@ const (
 	EphemeralStays   Name = "ephemeral-stays"     // an ephemeral outlives its session
 	SessionReopened  Name = "session-reopened"    // an expired session can be attached again
 	OriginNotInImage Name = "origin-not-in-image" // a restored state has forgotten the origins
+
+	PasswordUnchecked Name = "password-unchecked" // any password attaches a session
 
 	// znode, watch
 	SequenceByCount Name = "sequence-by-count" // the next sequential name is the number of children
