@@ -3,6 +3,8 @@ package wal
 import (
 	"fmt"
 	"math"
+
+	"github.com/grovekeeper/grove/internal/bug"
 )
 
 // bufferBytes is how much of the encoding buffer is kept between batches.
@@ -67,6 +69,9 @@ func (l *Log) fit(b *Batch) (hard HardState, flush bool, err error) {
 			ErrOrder, hard.Vote, l.hard.Vote, hard.Term)
 	case hard.Commit > last:
 		err = fmt.Errorf("%w: commit index %d, but the last entry is %d", ErrOrder, hard.Commit, last)
+	}
+	if bug.On(bug.VoteNotFlushed) && len(b.Entries) == 0 {
+		return hard, false, err
 	}
 	voted := hard.Term != l.hard.Term || hard.Vote != l.hard.Vote
 	return hard, b.Sync || voted || len(b.Entries) > 0, err
@@ -151,14 +156,14 @@ func (l *Log) write(at int64, flush bool) error {
 	if l.buf = l.buf[:0]; cap(l.buf) > bufferBytes {
 		l.buf = nil
 	}
-	if flush {
+	if flush && !bug.On(bug.AckBeforeFlush) {
 		return l.flush()
 	}
 	return nil
 }
 
 func (l *Log) flush() error {
-	if err := l.tail.file.Sync(); err != nil {
+	if err := l.tail.file.Sync(); err != nil && !bug.On(bug.FlushErrorIgnored) {
 		return fmt.Errorf("flush %s: %w", l.tail.path, err)
 	}
 	l.place.synced = uint32(l.place.off)

@@ -3,6 +3,8 @@ package wal
 import (
 	"fmt"
 	"path/filepath"
+
+	"github.com/grovekeeper/grove/internal/bug"
 )
 
 // scrapBytes are cleared at least behind the last record found in a segment, however torn. What is
@@ -111,7 +113,8 @@ func (s *survey) witnesses() error {
 			file = g.path
 		}
 	}
-	if w := s.watermark; s.marked && (w.seq > end.seq || w.seq == end.seq && w.off > end.off) {
+	marked := s.marked && !bug.On(bug.WatermarkIgnored)
+	if w := s.watermark; marked && (w.seq > end.seq || w.seq == end.seq && w.off > end.off) {
 		return &CorruptError{file, end.off,
 			fmt.Sprintf("the log ends here, but was on disk up to segment %d, offset %d (%s)",
 				w.seq, w.off, watermarkName)}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/grovekeeper/grove/internal/bug"
 	"github.com/grovekeeper/grove/internal/disk"
 	"github.com/grovekeeper/grove/internal/group"
 )
@@ -298,7 +299,7 @@ func (l *Log) nextSegment(seq uint64, size int64) (*segment, error) {
 	if err = f.Truncate(capacity); err == nil {
 		err = f.Sync()
 	}
-	if err == nil {
+	if err == nil && !bug.On(bug.SegmentNotNamed) {
 		err = l.fs.SyncDir(l.dir)
 	}
 	if err != nil {

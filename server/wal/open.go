@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/grovekeeper/grove/internal/bug"
 	"github.com/grovekeeper/grove/internal/disk"
 	"github.com/grovekeeper/grove/internal/group"
 )
@@ -199,6 +200,9 @@ func (l *Log) rewrite(s *survey) error {
 	}
 	if _, err := g.file.WriteAt(b, scan.synced); err != nil {
 		return err
+	}
+	if bug.On(bug.TornTailKept) {
+		s.scrap = scan.end
 	}
 	if err := fillZeros(g.file, scan.end, s.scrap); err != nil {
 		return err

@@ -3,6 +3,8 @@ package wal
 import (
 	"errors"
 	"fmt"
+
+	"github.com/grovekeeper/grove/internal/bug"
 )
 
 // Release says that entries below index are not needed any more. Segments that hold nothing
@@ -34,6 +36,9 @@ func (l *Log) Reset(index, term uint64) error {
 	hard := l.hard
 	if index < hard.Commit {
 		return fmt.Errorf("%w: reset to %d, but %d is committed", ErrOrder, index, hard.Commit)
+	}
+	if bug.On(bug.ResetForgetsHard) {
+		hard = HardState{}
 	}
 	hard.Commit = index
 	err := l.roll(endSize, header{flags: fresh, first: index + 1, term: term})
