@@ -7,6 +7,7 @@ import (
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
 
+	"github.com/grovekeeper/grove/internal/bug"
 	"github.com/grovekeeper/grove/server/wal"
 )
 
@@ -291,6 +292,10 @@ func (c *Core) handAppend(m *pb.Message, sync bool) {
 		a.Hard = c.hard
 	}
 	a.Entries, a.Sync, a.responses = m.GetEntries(), sync || a.Image != nil, m.GetResponses()
+	if bug.On(bug.AckBeforeWrite) {
+		c.deliver(a.responses)
+		a.responses = nil
+	}
 	a.number = c.store.append(a.Entries)
 	a.final = c.store.last.index
 	if len(a.Entries) > 0 {

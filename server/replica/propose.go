@@ -2,6 +2,8 @@ package replica
 
 import (
 	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/grovekeeper/grove/internal/bug"
 )
 
 // The most that one step gives to Raft: enough that a step's cost does not show, little enough that
@@ -34,7 +36,7 @@ type proposals struct {
 // Bounding what is held is the caller's: see Wants. The slice stays the caller's, what it refers to
 // does not.
 func (c *Core) Propose(term uint64, payloads [][]byte) {
-	if c.Leads() && term == c.soft.Term {
+	if c.Leads() && term == c.soft.Term || bug.On(bug.HeldOutlivesTerm) {
 		c.props.queue = append(c.props.queue, payloads...)
 	}
 }
@@ -79,7 +81,9 @@ func (p *proposals) holds() bool { return p.head < len(p.queue) }
 
 // reset forgets what is held and what is in flight: the term is over.
 func (p *proposals) reset() {
-	p.drop(len(p.queue) - p.head)
+	if !bug.On(bug.HeldOutlivesTerm) {
+		p.drop(len(p.queue) - p.head)
+	}
 	p.flight, p.refused = 0, false // as Raft's own count
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 
 	"go.etcd.io/raft/v3"
+
+	"github.com/grovekeeper/grove/internal/bug"
 )
 
 // reads are the questions "which index must a state have applied to be fresh?". One round is asked
@@ -34,7 +36,9 @@ func (c *Core) ask() {
 	if r.waiting == 0 || r.round > 0 || !c.answerable() {
 		return
 	}
-	r.asked++
+	if r.asked++; bug.On(bug.ReadMarkReused) {
+		r.asked = 1
+	}
 	r.mark = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, r.boot), r.asked)
 	r.round, r.age = r.waiting, 0
 	c.node.ReadIndex(r.mark)
@@ -46,6 +50,11 @@ func (c *Core) ask() {
 func (c *Core) answerable() bool {
 	if c.soft.Role != Leader {
 		return c.soft.Leader != 0
+	}
+	if bug.On(bug.ReadUnconfirmed) {
+		c.due.Reads, c.due.Read = c.due.Reads+c.reads.waiting, c.hard.Commit
+		c.reads.waiting = 0
+		return false
 	}
 	term, err := c.store.Term(c.hard.Commit)
 	return err == nil && term == c.hard.Term

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/grovekeeper/grove/internal/bug"
 	"github.com/grovekeeper/grove/internal/mailbox"
 	"github.com/grovekeeper/grove/server/wal"
 )
@@ -116,6 +117,9 @@ func (w *logWriter) commit(ctx context.Context, image *Image, batch wal.Batch) e
 // this order, for a log without its beginning is of no use without the image, while the image needs
 // no log.
 func (w *logWriter) install(ctx context.Context, image *Image) error {
+	if bug.On(bug.LogBeforeImage) {
+		_ = w.log.Reset(image.Index, image.Term)
+	}
 	done := make(chan struct{})
 	if err := w.applies.Put(applyJob{image: image, done: done}, 1); err != nil {
 		return fmt.Errorf("%w: %w", errLeave, err)
