@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"github.com/grovekeeper/grove/internal/bug"
 	"github.com/grovekeeper/grove/server/state"
 	"github.com/grovekeeper/grove/znode"
 )
@@ -15,6 +16,12 @@ type barrier struct {
 // Sync completes the ticket once this server has applied everything that was acknowledged, by any
 // server, before the call. A quorum confirms what that is.
 func (f *Feed) Sync(in *Inbox, ticket uint64) {
+	if bug.On(bug.SyncLocal) {
+		if v := f.view.Load(); in.push(item{done: Completion{ticket, state.Result{Zxid: v.Zxid}, v}}, 0) {
+			in.signal()
+		}
+		return
+	}
 	err := f.cfg.Log.ReadIndex(func(index uint64, err error) {
 		if err != nil {
 			in.end()
@@ -31,7 +38,7 @@ func (f *Feed) Sync(in *Inbox, ticket uint64) {
 func (f *Feed) Await(in *Inbox, ticket uint64, zxid znode.Zxid) {
 	f.mu.Lock()
 	v := f.view.Load()
-	late := v.Zxid < zxid
+	late := v.Zxid < zxid && !bug.On(bug.BarrierEarly)
 	if late {
 		f.barriers = append(f.barriers, barrier{in, ticket, zxid})
 	}

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/grovekeeper/grove/internal/bug"
 	"github.com/grovekeeper/grove/server/replica"
 	"github.com/grovekeeper/grove/server/state"
 	"github.com/grovekeeper/grove/session"
@@ -215,6 +216,12 @@ func (f *Feed) publish() {
 	owners := f.ledger.take(a.own, f.cfg.Log)
 
 	f.mu.Lock()
+	if bug.On(bug.SwapBeforeFire) {
+		f.view.Store(v)
+		f.mu.Unlock()
+		bug.Yield()
+		f.mu.Lock()
+	}
 	for i := range a.changes {
 		if f.watches.Empty() {
 			break
@@ -259,7 +266,7 @@ func (f *Feed) tellSessions() {
 func (f *Feed) deliver(ids []watch.ID, ev watch.Event, acl znode.ACL) {
 	for _, id := range ids {
 		in := f.inboxes[id]
-		if f.cfg.SkipACL || acl.Allows(in.Identities(), znode.PermRead) {
+		if f.cfg.SkipACL || acl.Allows(in.Identities(), znode.PermRead) || bug.On(bug.ListNotAsked) {
 			f.apply.push(in, item{event: ev})
 		}
 	}
@@ -271,7 +278,7 @@ func (f *Feed) settle(owners []owner) {
 	a := &f.apply
 	for _, s := range a.sessions {
 		id := s.Session.ID
-		if old := f.attached[id]; old != nil {
+		if old := f.attached[id]; old != nil && !bug.On(bug.MovedStays) {
 			delete(f.attached, id)
 			a.ending = append(a.ending, old)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/grovekeeper/grove/internal/bug"
 	"github.com/grovekeeper/grove/server/state"
 )
 
@@ -117,7 +118,9 @@ func (f *Feed) Lead(leader, term uint64) {
 	if l.leader == leader && l.term == term {
 		return
 	}
-	l.leader, l.term, l.sent = leader, term, l.head
+	if l.leader, l.term = leader, term; !bug.On(bug.ResendFromEnd) {
+		l.sent = l.head
+	}
 	l.send(f.cfg.Log)
 }
 
@@ -165,7 +168,9 @@ func (l *ledger) load() [][]byte {
 	}
 	load := make([][]byte, n)
 	for i := range load {
-		load[i] = left[i].command
+		if load[i] = left[i].command; bug.On(bug.ResendShuffled) {
+			load[i] = left[n-1-i].command
+		}
 	}
 	return load
 }

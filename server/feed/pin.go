@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"github.com/grovekeeper/grove/internal/bug"
 	"github.com/grovekeeper/grove/server/replica"
 	"github.com/grovekeeper/grove/server/state"
 	"github.com/grovekeeper/grove/znode"
@@ -53,7 +54,7 @@ func (p *pinner) applied(e *replica.Entry) {
 	p.entries++
 	p.bytes += len(e.Data)
 	p.term = e.Term
-	if e.ConfState != nil {
+	if e.ConfState != nil && !bug.On(bug.OldMembership) {
 		p.conf = e.ConfState
 	}
 }
