@@ -1,5 +1,7 @@
 package state
 
+import "github.com/grovekeeper/grove/internal/bug"
+
 // end takes a session away, by its own wish or for its silence, and its ephemerals with it, all at
 // one zxid. Which they are is found here and not in the command: what the session created up to
 // this entry goes, whatever the proposer knew. A verdict of silence carries the epoch it was made
@@ -9,7 +11,9 @@ func (m *Machine) end(c *Command, out *Outcome, kind SessionChangeKind) error {
 	if err := m.sessions.Close(c.Session); err != nil {
 		return err
 	}
-	m.nodes.DropEphemerals(&m.edit, int64(c.Session))
+	if !bug.On(bug.EphemeralStays) {
+		m.nodes.DropEphemerals(&m.edit, int64(c.Session))
+	}
 	out.Sessions = append(out.Sessions, SessionChange{kind, s})
 	return nil
 }

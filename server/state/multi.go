@@ -1,6 +1,10 @@
 package state
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/grovekeeper/grove/internal/bug"
+)
 
 // multi carries out all operations or none, each on what those before it left. It edits a fork,
 // which becomes the tree once every operation held, and is dropped otherwise. See Result for what
@@ -17,7 +21,9 @@ func (m *Machine) multi(c *Command, out *Outcome) error {
 		}
 		out.Multi[i] = Result{Zxid: m.zxid, Failed: -1}
 		if err := m.dispatch(ops[i].Kind, c, &ops[i], out, &out.Multi[i]); err != nil {
-			m.nodes, m.edit.Changes = trunk, m.edit.Changes[:0]
+			if !bug.On(bug.MultiHalf) {
+				m.nodes, m.edit.Changes = trunk, m.edit.Changes[:0]
+			}
 			out.fail(i, err)
 			return nil
 		}

@@ -1,13 +1,17 @@
 package state
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/grovekeeper/grove/internal/bug"
+)
 
 // advance takes o as the last command applied of its server and reports whether o was next: the
 // one after the last of its boot, or the first of a later boot. Anything else has been applied
 // before, or came over a hole that its server will fill by sending again; both are to be ignored.
 // A command outside any stream is always next.
 func (m *Machine) advance(o Origin) bool {
-	if o.Boot == 0 && o.Seq == 0 {
+	if o.Boot == 0 && o.Seq == 0 || bug.On(bug.OriginForgotten) {
 		return true
 	}
 	i, found := slices.BinarySearchFunc(m.origins, o.Server, func(last Origin, server uint8) int {
@@ -32,6 +36,9 @@ func (m *Machine) advance(o Origin) bool {
 func (o Origin) follows(last Origin) bool {
 	if o.Boot > last.Boot {
 		return o.Seq == 1
+	}
+	if bug.On(bug.GapAccepted) && o.Boot == last.Boot {
+		return o.Seq > last.Seq
 	}
 	return o.Boot == last.Boot && o.Boot != 0 && o.Seq == last.Seq+1
 }
