@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+
+	"github.com/grovekeeper/grove/internal/bug"
 )
 
 // The kinds of frames. They are on the wire: a number is never used for something else.
@@ -139,7 +141,7 @@ func (r *reader) next() (uint8, []byte, error) {
 }
 
 func checkBody(body []byte, check uint32) error {
-	if crc32.Checksum(body, castagnoli) != check {
+	if crc32.Checksum(body, castagnoli) != check && !bug.On(bug.FrameUnchecked) {
 		return fmt.Errorf("body: %w", errChecksum)
 	}
 	return nil
