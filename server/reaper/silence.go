@@ -1,6 +1,7 @@
 package reaper
 
 import (
+	"github.com/grovekeeper/grove/internal/bug"
 	"github.com/grovekeeper/grove/server/state"
 	"github.com/grovekeeper/grove/session"
 )
@@ -26,7 +27,9 @@ type attachment struct {
 // newSilence begins a term of office.
 func newSilence(tickMs int64, alive *session.Table, mono int64) *silence {
 	s := &silence{tickMs: tickMs, expiry: session.NewExpiry(tickMs), looked: mono}
-	s.grant(alive, mono)
+	if s.grant(alive, mono); bug.On(bug.NoGrace) {
+		s.grant(alive, mono-1000)
+	}
 	return s
 }
 
@@ -66,10 +69,13 @@ func (s *silence) change(c state.SessionChange, mono int64) {
 // Looks are a tick apart. If more than one is missing, this process was stopped, or starved: so may
 // have been what carries the signs of life, and time that nobody watched does not count.
 func (s *silence) look(alive *session.Table, heard []session.ID, mono, wall int64) (out []state.Command) {
-	if mono-s.looked > 2*s.tickMs {
+	if mono-s.looked > 2*s.tickMs && !bug.On(bug.PauseCounts) {
 		s.grant(alive, mono)
 	}
 	s.looked = mono
+	if bug.On(bug.TouchIgnored) {
+		heard = nil
+	}
 	for _, id := range heard {
 		if last, known := s.books[id]; known { // else it is gone, or the news that it is here will do
 			s.expiry.Touch(id, last.timeoutMs, mono)
