@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/google/btree"
+
+	"github.com/grovekeeper/grove/internal/bug"
 )
 
 // degree is that of the tree of sessions: 32-byte values, so a node of 63 spans 2 KiB.
@@ -85,7 +87,7 @@ func (t *Table) Attach(id ID, password Password, timeoutMs int32) (Session, erro
 	if !ok {
 		return Session{}, fmt.Errorf("attach session %v: %w", id, ErrUnknown)
 	}
-	if !s.Password.Equal(password) {
+	if !s.Password.Equal(password) && !bug.On(bug.PasswordUnchecked) {
 		return Session{}, fmt.Errorf("attach session %v: %w", id, ErrPassword)
 	}
 	s.Epoch++
@@ -114,6 +116,9 @@ func (t *Table) Current(id ID, epoch uint32) error {
 
 // Close ends the session for ever, or fails with ErrUnknown.
 func (t *Table) Close(id ID) error {
+	if bug.On(bug.SessionReopened) && t.tree.Has(Session{ID: id}) {
+		return nil
+	}
 	old, ok := t.tree.Delete(Session{ID: id})
 	if !ok {
 		return fmt.Errorf("close session %v: %w", id, ErrUnknown)

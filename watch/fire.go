@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/grovekeeper/grove/internal/bug"
 	"github.com/grovekeeper/grove/znode"
 )
 
@@ -28,7 +29,7 @@ func (t *Table) fire(c *znode.Change, deliver Deliver) {
 	}
 	t.gatherRecursive(c.Path)
 	t.deliver(Event{rule.event, c.Path, c.Zxid}, c.ACL, deliver)
-	if rule.membership && t.tally.child != 0 {
+	if rule.membership && t.tally.child != 0 && !(bug.On(bug.ChildrenNotTold) && c.Kind == znode.Deleted) {
 		above := parent(c.Path)
 		t.gather(above, hearChild)
 		t.deliver(Event{ChildrenChanged, above, c.Zxid}, c.ParentACL, deliver)
@@ -63,7 +64,7 @@ func (t *Table) gather(path string, mask Kind) {
 		if prior&mask != 0 {
 			t.ids = append(t.ids, w.id)
 		}
-		if spent := prior & mask & oneShot; spent != 0 {
+		if spent := prior & mask & oneShot; spent != 0 && !bug.On(bug.FiresTwice) {
 			w.set(prior &^ spent)
 			t.tally.move(path, prior, w.kind())
 		}

@@ -3,6 +3,7 @@ package watch
 import (
 	"strings"
 
+	"github.com/grovekeeper/grove/internal/bug"
 	"github.com/grovekeeper/grove/znode"
 )
 
@@ -37,7 +38,7 @@ func Missed(l List, exists bool, mzxid, pzxid, relative znode.Zxid) (EventType, 
 		return Created, true
 	case l == DataList && !exists, l == ChildList && !exists:
 		return Deleted, true
-	case l == DataList && mzxid > relative:
+	case l == DataList && (mzxid > relative || bug.On(bug.MissedInclusive) && mzxid == relative):
 		return DataChanged, true
 	case l == ChildList && pzxid > relative:
 		return ChildrenChanged, true

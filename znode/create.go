@@ -3,6 +3,8 @@ package znode
 import (
 	"math"
 	"strconv"
+
+	"github.com/grovekeeper/grove/internal/bug"
 )
 
 // Class is the operation a create came by; it decides which flags mean something.
@@ -112,6 +114,9 @@ func (parent *Node) successor(path string) (string, error) {
 		return "", ErrSequenceExhausted
 	}
 	number := strconv.Itoa(int(parent.creates))
+	if bug.On(bug.SequenceByCount) {
+		number = strconv.Itoa(int(parent.children))
+	}
 	return path + "0000000000"[len(number):] + number, nil
 }
 

@@ -1,5 +1,7 @@
 package znode
 
+import "github.com/grovekeeper/grove/internal/bug"
+
 // Delete removes the node at path if it has the given version, or any for AnyVersion.
 // The checks and their order are those of ZooKeeper.
 func (t *Tree) Delete(e *Edit, path string, version int32) error {
@@ -33,8 +35,9 @@ func (t *Tree) remove(e *Edit, n, parent *Node, path string) {
 	t.strike(n, path)
 
 	f := parent.facts
-	f.children--
-	f.pzxid = e.Zxid
+	if f.children--; !bug.On(bug.PzxidKept) {
+		f.pzxid = e.Zxid
+	}
 	t.amend(parent, f)
 
 	e.changed(Deleted, path, n.acl, parent.acl)
