@@ -70,7 +70,48 @@ func firstOf(said string) string {
 }
 
 // bank lists every bug of package bug, in its order.
-var bank = []planted{}
+var bank = []planted{
+	{name: bug.AckBeforeFlush, seeds: 50},
+	{name: bug.VoteNotFlushed, seeds: 50},
+	{name: bug.FlushErrorIgnored, seeds: 50},
+	{name: bug.TornTailKept, room: "server/wal", tests: "TestTornBatchStaysGone"},
+	{name: bug.SegmentNotNamed, seeds: 200},
+	{name: bug.WatermarkIgnored, room: "server/wal", tests: "TestFiles"},
+	{name: bug.ResetForgetsHard, room: "server/wal", tests: "TestPowerCut"},
+	{name: bug.AckBeforeWrite, seeds: 50},
+	{name: bug.ReadUnconfirmed, seeds: 400},
+	{name: bug.HeldOutlivesTerm, room: "server/replica", tests: "TestProposalsAreOfATerm"},
+	{name: bug.ReadMarkReused, room: "server/replica", tests: "TestStorm"},
+	{name: bug.OldMembership, seeds: 50},
+	{name: bug.LogBeforeImage, seeds: 200},
+	{name: bug.ReadyEarly, seeds: 400},
+	{name: bug.FrameUnchecked, room: "server/peer", tests: "TestEveryWrongBitIsSeen"},
+	{name: bug.ListNotAsked, room: "server/feed", tests: "TestEventsAreToldToWhoMayRead"},
+	{name: bug.SwapBeforeFire, room: "server/feed", tests: "TestAReaderThatSeesAZxidHoldsItsEvents"},
+	{name: bug.ResendFromEnd, seeds: 100},
+	{name: bug.ResendShuffled, seeds: 50},
+	{name: bug.SyncLocal, seeds: 50},
+	{name: bug.InstallSilent, seeds: 400},
+	{name: bug.InstallForgets, seeds: 300},
+	{name: bug.BarrierEarly, seeds: 50},
+	{name: bug.MovedStays, seeds: 50},
+	{name: bug.EpochUnchecked, seeds: 100},
+	{name: bug.OriginForgotten, seeds: 50},
+	{name: bug.GapAccepted, seeds: 300},
+	{name: bug.MultiHalf, seeds: 50},
+	{name: bug.EphemeralStays, seeds: 50},
+	{name: bug.SessionReopened, seeds: 50},
+	{name: bug.OriginNotInImage, seeds: 50},
+	{name: bug.PasswordUnchecked, room: "session", tests: "TestFencing"},
+	{name: bug.SequenceByCount, seeds: 50},
+	{name: bug.PzxidKept, seeds: 50},
+	{name: bug.FiresTwice, seeds: 50},
+	{name: bug.ChildrenNotTold, seeds: 50},
+	{name: bug.MissedInclusive, seeds: 1000},
+	{name: bug.NoGrace, seeds: 50},
+	{name: bug.TouchIgnored, seeds: 50},
+	{name: bug.PauseCounts, seeds: 400},
+}
 
 // TestEveryBugIsInTheBank looks at the list itself.
 func TestEveryBugIsInTheBank(t *testing.T) {
