@@ -32,7 +32,12 @@ type news struct {
 	presented int64 // the zxid that the listener presented when it came back last
 }
 
-func (n news) String() string { return fmt.Sprintf("event %d of %s at %d", n.Type, n.Path, n.zxid) }
+func (n news) String() string {
+	if n.replayed {
+		return fmt.Sprintf("event %d of %s at %d, replayed after %d", n.Type, n.Path, n.zxid, n.presented)
+	}
+	return fmt.Sprintf("event %d of %s at %d", n.Type, n.Path, n.zxid)
+}
 
 // resume connects, for the first time or again, and hears what it has missed.
 func (l *listener) resume() error {
@@ -119,7 +124,8 @@ func (l *listener) excuse(err error) error {
 }
 
 // judge holds what was told to what was done. A server that was sent the tree as it is knows nothing of what has
-// come and gone meanwhile: then only what is there must have been told of.
+// come and gone meanwhile: then only what is there must have been told of, and an end may be replayed without
+// its beginning.
 func (l *listener) judge(ops []*op, now *tree, lossy bool) (wrong []string) {
 	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	due := map[wire.WatcherEvent]*op{}
@@ -145,8 +151,8 @@ func (l *listener) judge(ops []*op, now *tree, lossy bool) (wrong []string) {
 			complain("%v twice: %v and %v, seen was %d", n, before, n, n.presented)
 		case !n.replayed && n.zxid < last:
 			complain("%v after one of %d", n, last)
-		case n.Type == wire.EventNodeDeleted && l.createdAfter(n, heard, due):
-			complain("%v before its creation", n)
+		case n.Type == wire.EventNodeDeleted && l.createdAfter(n, heard, due) && !(lossy && n.replayed):
+			complain("%v before its creation: %v; all that was told of it: %v", n, due[creationOf(n)], l.about(n.Path))
 		}
 		if !n.replayed {
 			last = n.zxid
@@ -174,8 +180,22 @@ func zxidOf(o *op, first news) int64 {
 
 // createdAfter tells whether a deletion was told and the creation that was due before it has not been.
 func (l *listener) createdAfter(n news, heard map[wire.WatcherEvent]news, due map[wire.WatcherEvent]*op) bool {
+	_, ok := heard[creationOf(n)]
+	return due[creationOf(n)] != nil && !ok
+}
+
+func creationOf(n news) wire.WatcherEvent {
 	created := n.WatcherEvent
 	created.Type = wire.EventNodeCreated
-	_, ok := heard[created]
-	return due[created] != nil && !ok
+	return created
+}
+
+// about lists what was told of a node.
+func (l *listener) about(path string) (list []news) {
+	for _, n := range l.told {
+		if n.Path == path {
+			list = append(list, n)
+		}
+	}
+	return list
 }
