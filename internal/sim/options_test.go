@@ -58,24 +58,22 @@ type options struct {
 	lossRate float64
 	troubles int64 // mean time between two troubles
 
-	sessionTick      int64 // of the judge, ms
-	timeoutLow       int64 // ms, of sessions
-	timeoutHigh      int64
-	segment          int64
-	checkpointEvery  int
-	retain           uint64 // entries kept in the log below a checkpoint
-	recentMax        int
-	smallLimits      bool // of the replica: small enough to be met
-	paths            int  // how many tops there are in the tree that clients play in
-	mixes            [opKinds]int
-	watchFlood       bool
-	inboxSmall       bool
-	flawless         bool // no fault at all: the run must be smooth
-	deepChecks       int  // one promise in so many is checked on a copy of the disk
-	applyDelay       int64
-	responderDelay   int64
-	writeDelay       int64
-	connectionsBreak int64
+	sessionTick     int64 // of the judge, ms
+	timeoutLow      int64 // ms, of sessions
+	timeoutHigh     int64
+	segment         int64
+	checkpointEvery int
+	retain          uint64 // entries kept in the log below a checkpoint
+	recentMax       int
+	smallLimits     bool // of the replica: small enough to be met
+	paths           int  // how many tops there are in the tree that clients play in
+	mixes           [opKinds]int
+	inboxSmall      bool // of connections: small enough to overflow
+	flawless        bool // no fault at all: the run must be smooth
+	deepChecks      int  // one promise in so many is checked on a copy of the disk
+	applyDelay      int64
+	responderDelay  int64
+	writeDelay      int64
 }
 
 func drawOptions(seed uint64) options {
@@ -92,11 +90,12 @@ func drawOptions(seed uint64) options {
 		retain: pick(r, uint64(0), 10, 100), recentMax: pick(r, 10, 100, 1000), smallLimits: r.IntN(3) == 0,
 		paths: pick(r, 1, 3, 6), deepChecks: 40,
 		applyDelay: pick(r, 20*micro, 200*micro, 2*milli), responderDelay: pick(r, 20*micro, 500*micro, 5*milli),
-		writeDelay: pick(r, 100*micro, 500*micro, 3*milli), connectionsBreak: pick(r, second, 5*second),
+		writeDelay: pick(r, 100*micro, 500*micro, 3*milli),
 	}
+	o.inboxSmall = r.IntN(12) == 0
 	o.faults = fault(r.Uint32N(uint32(faultsEnd)))
 	if o.flawless = r.IntN(20) == 0; o.flawless {
-		o.faults = 0
+		o.faults, o.inboxSmall = 0, false
 	}
 	if o.faults&compact != 0 {
 		o.checkpointEvery = pick(r, 5, 20, 60)
