@@ -27,6 +27,7 @@ type images struct {
 	mu      sync.Mutex             // guards the fields below
 	pinned  map[uint64]*state.View // by index. Bound: imagesMax; a view costs what has changed since
 	arrived arrivals
+	holds   holds
 	taken   chan struct{} // is closed when one is installed; nil while nobody waits for that
 }
 
@@ -97,6 +98,7 @@ func (g *images) write(m *pb.Message, w io.Writer) error {
 	if v == nil {
 		return fmt.Errorf("send image at %d: %w", index, errNoImage)
 	}
+	g.holds.begin(m.GetTo(), index)
 	begun := time.Now()
 	if err := image.Write(w, v); err != nil {
 		return fmt.Errorf("send image at %d: %w", index, err)
@@ -112,6 +114,9 @@ func (g *images) sent(node uint64, arrived bool) {
 	g.mu.Lock()
 	clear(g.pinned)
 	g.mu.Unlock()
+	if !arrived {
+		g.holds.end(node)
+	}
 	if r := g.s.replica.Load(); r != nil {
 		_ = r.ImageSent(node, arrived) // a replica that has stopped does not care
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -54,13 +55,15 @@ func newQuorum(t *testing.T, n int) *quorum {
 func (q *quorum) invent(id member.ID) member.Member {
 	q.t.Helper()
 	ports := make([]int, 3)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for i := 0; i < len(ports); {
+		// Below those that connections are given: none is to take one before its server does.
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(22_000)))
 		if err != nil {
-			q.t.Fatal(err)
+			continue // somebody has it
 		}
 		defer l.Close()
 		ports[i] = l.Addr().(*net.TCPAddr).Port
+		i++
 	}
 	return member.Member{
 		ID:         id,

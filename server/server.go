@@ -332,7 +332,9 @@ func (s *Server) release(below int64) error {
 	if below <= 0 {
 		return nil
 	}
-	err := s.replica.Load().Released(uint64(below))
+	r, retain := s.replica.Load(), uint64(max(s.cfg.LogRetain, 0))
+	most := heldMax * (uint64(s.cfg.CheckpointEvery) + retain)
+	err := r.Released(s.images.holds.limit(uint64(below), r.Status(), retain, most))
 	if errors.Is(err, replica.ErrStopped) || errors.Is(err, replica.ErrOverloaded) {
 		return nil
 	}
