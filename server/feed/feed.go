@@ -108,7 +108,7 @@ func (f *Feed) Watching(fn func(v *state.View, w *watch.Table)) {
 // the connection must end: the inbox is Ready then, but whoever serves it may be stuck in a Write to a
 // client that takes nothing, which cut must bring to an end. It must not block, nor call the feed.
 func (f *Feed) Join(ids []znode.Identity, cut func()) *Inbox {
-	in := newInbox(f.cfg.InboxBytesMax, cut)
+	in := newInbox(f.cfg.InboxBytesMax, cut, &f.view)
 	in.SetIdentities(ids)
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -26,9 +27,11 @@ type Inbox struct {
 	id      watch.ID
 	session session.ID // guarded by Feed.mu
 	ids     atomic.Pointer[[]znode.Identity]
-	waiting atomic.Int32  // events and completions held; lets a reader look without the lock
-	ready   chan struct{} // capacity 1: there is something to take
-	cut     func()        // see Feed.Join
+	waiting atomic.Int32                // events and completions held; lets a reader look without the lock
+	ready   chan struct{}               // capacity 1: there is something to take
+	cut     func()                      // see Feed.Join
+	view    *atomic.Pointer[state.View] // the feed's
+	whole   atomic.Int64                // events up to this zxid were never dropped; see Whole
 
 	mu     sync.Mutex // guards the fields below; innermost
 	events []watch.Event
@@ -46,8 +49,10 @@ type item struct {
 	done  Completion
 }
 
-func newInbox(bound int, cut func()) *Inbox {
-	return &Inbox{ready: make(chan struct{}, 1), bound: bound, cut: cut}
+func newInbox(bound int, cut func(), view *atomic.Pointer[state.View]) *Inbox {
+	in := &Inbox{ready: make(chan struct{}, 1), bound: bound, cut: cut, view: view}
+	in.whole.Store(math.MaxInt64)
+	return in
 }
 
 // ID names the connection in the watch table.
@@ -116,6 +121,11 @@ func (in *Inbox) Ended() bool {
 	return in.ended
 }
 
+// Whole reports whether the inbox has got, or had, every event up to zxid. One that has ended gets no
+// more, and one that ended because it was full has lost what it held: after events were taken, nothing of
+// a later zxid may be shown to the client.
+func (in *Inbox) Whole(zxid znode.Zxid) bool { return int64(zxid) <= in.whole.Load() }
+
 // push adds it and reports whether it is the first of the round, so that its owner has to be woken. An
 // inbox that holds something is no sign that its owner will look again: it may have looked already, and
 // left what its view did not show.
@@ -135,6 +145,7 @@ func (in *Inbox) push(it item, round uint64) (first bool) {
 	if in.weight > in.bound {
 		in.events, in.done, in.weight = nil, nil, 0
 		in.waiting.Store(0)
+		in.whole.Store(-1)
 		in.endLocked()
 		return false
 	}
@@ -156,6 +167,7 @@ func (in *Inbox) endLocked() {
 		return
 	}
 	in.ended = true
+	in.whole.Store(min(in.whole.Load(), int64(in.view.Load().Zxid)))
 	in.cut()
 	in.signal()
 }

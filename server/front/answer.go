@@ -122,14 +122,25 @@ func (c *conn) catchUp() znode.Zxid {
 	return v.Zxid
 }
 
-// overtake puts the events up to zxid into the output.
+// overtake puts the events up to zxid into the output. If some of them are lost, nothing that follows
+// may be shown, and the connection ends.
 func (c *conn) overtake(zxid znode.Zxid) {
-	if !c.inbox.Waiting() {
-		return
+	mark := len(c.out)
+	if c.inbox.Waiting() {
+		var buf [16]watch.Event
+		for _, ev := range c.inbox.TakeEvents(zxid, buf[:0]) {
+			c.appendEvent(&ev)
+		}
 	}
-	var buf [16]watch.Event
-	for _, ev := range c.inbox.TakeEvents(zxid, buf[:0]) {
-		c.appendEvent(&ev)
+	if !c.hushed && !c.inbox.Whole(zxid) { // after taking: it may have ended meanwhile
+		c.hushed, c.hushedAt, c.ending = true, mark, true
+	}
+}
+
+// hush takes out of the output what must not be shown.
+func (c *conn) hush() {
+	if c.hushed {
+		c.out = c.out[:min(len(c.out), c.hushedAt)]
 	}
 }
 

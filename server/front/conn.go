@@ -49,14 +49,16 @@ type conn struct {
 	submitting bool              // one goroutine is in Submit
 	writing    bool              // one goroutine is in Write
 	ending     bool              // nothing more is admitted; the connection closes when its output is written
-	failed     bool              // a Write has failed: the client does not listen any more
-	lingering  bool              // the reader waits for the client to hang up
-	leaving    bool              // nothing more is read: see drain
-	telling    bool              // the reader tells what watches missed: no other event may come in between
-	behind     bool              // the request at hand stands in the lane
-	guarded    bool              // reads of the batch at hand have their barrier
-	readOnly   bool              // the client sent its readOnly byte and expects ours
-	local      bool              // the session is this connection's own: see openLocal
+	hushed     bool              // events were lost: what is in out from hushedAt on is not shown
+	hushedAt   int
+	failed     bool // a Write has failed: the client does not listen any more
+	lingering  bool // the reader waits for the client to hang up
+	leaving    bool // nothing more is read: see drain
+	telling    bool // the reader tells what watches missed: no other event may come in between
+	behind     bool // the request at hand stands in the lane
+	guarded    bool // reads of the batch at hand have their barrier
+	readOnly   bool // the client sent its readOnly byte and expects ours
+	local      bool // the session is this connection's own: see openLocal
 	session    session.ID
 	epoch      uint32
 	timeout    int32 // ms, granted; before the session is open, what is asked for
@@ -309,9 +311,9 @@ func (c *conn) flush() error {
 	}
 	c.writing = true
 	var err error
-	for len(c.out) > 0 && err == nil {
+	for c.hush(); len(c.out) > 0 && err == nil; c.hush() {
 		b := c.out
-		c.out = c.spare[:0]
+		c.out, c.hushedAt = c.spare[:0], 0
 		c.mu.Unlock()
 		_, err = c.nc.Write(b)
 		c.mu.Lock()
