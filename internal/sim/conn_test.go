@@ -348,7 +348,7 @@ func (k *conn) advance() {
 // read answers a request that does not go through the log: L3. An inbox that has ended does not get
 // the events any more that belong before the answer.
 func (k *conn) read(o *op) {
-	if k.in.Ended() {
+	if !k.in.Whole(k.n.feed.View().Zxid) {
 		k.close()
 		return
 	}
