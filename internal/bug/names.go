@@ -35,6 +35,9 @@ const (
 	BarrierEarly   Name = "barrier-early"    // a sync does not wait for its index
 	MovedStays     Name = "moved-stays"      // a connection whose session has moved goes on
 
+	// server/front
+	DroppedIgnored Name = "dropped-ignored" // reads are answered though events before them were dropped
+
 	// server/state
 	EpochUnchecked   Name = "epoch-unchecked"     // a superseded connection may still write
 	OriginForgotten  Name = "origin-forgotten"    // repeats of a command are applied

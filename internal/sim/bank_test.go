@@ -95,6 +95,7 @@ var bank = []planted{
 	{name: bug.InstallForgets, seeds: 300},
 	{name: bug.BarrierEarly, seeds: 50},
 	{name: bug.MovedStays, seeds: 50},
+	{name: bug.DroppedIgnored, room: "server/front", tests: "TestNothingIsShownWithoutTheEventsThatWereDropped"},
 	{name: bug.EpochUnchecked, seeds: 100},
 	{name: bug.OriginForgotten, seeds: 50},
 	{name: bug.GapAccepted, seeds: 300},

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,6 +23,8 @@ func TestMain(m *testing.M) {
 //
 //	GROVE_SIM_SEED   the first; 1 if it is not set
 //	GROVE_SIM_SEEDS  how many; 100 if it is not set
+//	GROVE_SIM_FAULTS the only kinds of trouble that a seed may have, with commas between; to find out
+//	                 which of them a failure needs
 //	GROVE_SIM_PROCS  by how many processes; 1 if it is not set. Raft's chance belongs to the whole
 //	                 process, so one plays its seeds one after the other
 //
@@ -38,7 +41,7 @@ func TestSeeds(t *testing.T) {
 	var total report
 	begun, failed := time.Now(), 0
 	for seed := first; seed < first+count; seed++ {
-		r := run(t, seed, nil)
+		r := run(t, seed, only(os.Getenv("GROVE_SIM_FAULTS")))
 		if r.broken != nil {
 			failed++
 			t.Error(r.failure())
@@ -90,6 +93,20 @@ func fork(t *testing.T, first, count, procs uint64) {
 			t.Logf("%s", &c.said)
 		}
 	}
+}
+
+// only returns a change that leaves a seed no other kinds of trouble than those named.
+func only(names string) func(*options) {
+	if names == "" {
+		return nil
+	}
+	var kinds fault
+	for i, name := range faultNames {
+		if slices.Contains(strings.Split(names, ","), name) {
+			kinds |= 1 << i
+		}
+	}
+	return func(o *options) { o.faults &= kinds }
 }
 
 func setting(name string, otherwise uint64) uint64 {
