@@ -34,7 +34,7 @@ type conductor struct {
 func (s *Server) conduct(ctx context.Context) error {
 	c := &conductor{s: s, office: office{s: s}, led: time.Now(), began: time.Now()}
 	defer func() { _ = c.office.hold(ctx, 0) }() // what ends here has been told elsewhere
-	ticker := time.NewTicker(conductEvery)
+	ticker := time.NewTicker(s.cfg.beat())
 	defer ticker.Stop()
 	for {
 		select {
@@ -108,7 +108,7 @@ func (c *conductor) attend(leaderless time.Duration) {
 
 // touch tells the leader who was heard. The leader's own reaper asks for itself.
 func (c *conductor) touch(status replica.Status, now time.Time) {
-	if status.Role == replica.Leader || status.Leader == 0 || now.Sub(c.touched) < c.s.touchEvery() {
+	if status.Role == replica.Leader || status.Leader == 0 || now.Sub(c.touched) < c.s.cfg.touchEvery() {
 		return
 	}
 	c.touched = now
@@ -126,10 +126,13 @@ func (c *conductor) touch(status replica.Status, now time.Time) {
 }
 
 // touchEvery is short enough that no session is judged silent for what was still to be told.
-func (s *Server) touchEvery() time.Duration {
-	ms := min(s.cfg.TickMs/2, s.cfg.SessionTimeoutMinMs/6)
-	return time.Duration(max(ms, 10)) * time.Millisecond
+func (c Config) touchEvery() time.Duration {
+	ms := min(c.TickMs/2, c.SessionTimeoutMinMs/6)
+	return time.Duration(max(ms, 5)) * time.Millisecond
 }
+
+// beat is how often the conductor looks: no touch must wait for it.
+func (c Config) beat() time.Duration { return min(conductEvery, c.touchEvery()) }
 
 // applyForPlace asks to be let in until this server has the place that the table has for it, and again
 // if it loses it: a server that came back without its data has none, though its number is in the table.

@@ -16,6 +16,7 @@ type silence struct {
 	expiry *session.Expiry
 	books  map[session.ID]attachment // of the sessions that have a deadline
 	looked int64                     // mono, of the last look
+	spared bool                      // that one was late, and judged nobody
 }
 
 // attachment is what is known of a session's last one.
@@ -67,11 +68,13 @@ func (s *silence) change(c state.SessionChange, mono int64) {
 // since the last look.
 //
 // Looks are a tick apart. If more than one is missing, this process was stopped, or starved: so may
-// have been what carries the signs of life, and time that nobody watched does not count.
+// have been what carries the signs of life, and time that nobody watched does not count. After a shorter pause
+// the signs wait in sockets: they are given until the next look.
 func (s *silence) look(alive *session.Table, heard []session.ID, mono, wall int64) (out []state.Command) {
 	if mono-s.looked > 2*s.tickMs && !bug.On(bug.PauseCounts) {
 		s.grant(alive, mono)
 	}
+	s.spared = !s.spared && mono-s.looked > s.tickMs+s.tickMs/4 && !bug.On(bug.PauseCounts)
 	s.looked = mono
 	if bug.On(bug.TouchIgnored) {
 		heard = nil
@@ -80,6 +83,9 @@ func (s *silence) look(alive *session.Table, heard []session.ID, mono, wall int6
 		if last, known := s.books[id]; known { // else it is gone, or the news that it is here will do
 			s.expiry.Touch(id, last.timeoutMs, mono)
 		}
+	}
+	if s.spared {
+		return nil
 	}
 	for _, id := range s.expiry.Due(mono) {
 		one, ok := alive.Get(id)

@@ -49,6 +49,28 @@ func TestTimeThatNobodyWatchedDoesNotCount(t *testing.T) {
 	}
 }
 
+// After a pause of less than two ticks, what clients sent meanwhile may not have been read when the reaper
+// looks: it does not judge before the next look, but then.
+func TestAShortPauseLeavesTimeForWhatWasSentMeanwhile(t *testing.T) {
+	const tick = 1000
+	alive := table(t, 2000, 2000)
+	s := newSilence(tick, alive, 0)
+	both := []session.ID{1, 2}
+	if n := len(s.look(alive, both, tick, 0)) + len(s.look(alive, both, 2*tick, 0)); n != 0 {
+		t.Fatalf("%d verdicts on who is heard of", n)
+	}
+	if n := len(s.look(alive, nil, 3*tick, 0)); n != 0 {
+		t.Fatalf("%d verdicts after a tick without a ping", n)
+	}
+	if n := len(s.look(alive, nil, 3*tick+2000, 0)); n != 0 {
+		t.Fatalf("%d verdicts right after a pause", n)
+	}
+	out := s.look(alive, []session.ID{1}, 4*tick+2000, 0)
+	if len(out) != 1 || out[0].Session != 2 {
+		t.Errorf("verdicts %v, want one on session 2", out)
+	}
+}
+
 // Whatever the order of signs, attachments, ends and looks, no session is judged before its timeout
 // is over, and each is by two ticks after that at the latest.
 func TestNeverEarlyAndNeverLate(t *testing.T) {
