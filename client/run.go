@@ -1,0 +1,334 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/grovekeeper/grove/internal/wire"
+)
+
+// reader is the goroutine that dials, and then reads. It ends with the client.
+type reader struct {
+	shell *shell
+	hosts hosts
+	buf   []byte  // what was read: frames, the last of which may be incomplete
+	out   []*call // scratch of deliver
+}
+
+// steady is how long a connection must have lasted for the next server to be tried at once when it is
+// lost. One that is lost as soon as it stands counts as an attempt in vain, and leads to a pause.
+const steady = time.Second
+
+func (r *reader) run() error {
+	s := r.shell
+	for !s.over() {
+		addr, wait := r.hosts.turn()
+		if !sleep(s.ctx, wait) {
+			return nil
+		}
+		conn, err := r.dial(addr)
+		if err != nil {
+			r.lost(addr, err)
+			continue
+		}
+		began := time.Now()
+		err = r.serve(conn, addr)
+		if time.Since(began) >= steady || errors.Is(err, ErrSessionExpired) {
+			r.hosts.connected()
+		}
+		r.lost(addr, err)
+	}
+	return nil
+}
+
+func (r *reader) dial(addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(r.shell.ctx, r.shell.cfg.ConnectTimeout)
+	defer cancel()
+	return r.shell.cfg.Dialer(ctx, "tcp", addr)
+}
+
+// serve reads frames until the connection ends, and says why it did.
+func (r *reader) serve(conn net.Conn, addr string) error {
+	defer conn.Close()
+	if !r.shell.dialled(conn, addr) {
+		return ErrClosed
+	}
+	r.buf = r.buf[:0]
+	for {
+		r.makeRoom()
+		n, err := conn.Read(r.buf[len(r.buf):cap(r.buf)])
+		r.buf = r.buf[:len(r.buf)+n]
+		if n > 0 {
+			if err := r.frames(); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+const (
+	readMin  = 64 << 10 // of the buffer: what one read can bring
+	readKeep = 1 << 20  // a larger buffer is dropped when it is empty
+)
+
+// makeRoom sees to it that there is room to read to: for the rest of the frame that has begun, or for
+// a good many.
+func (r *reader) makeRoom() {
+	need := readMin
+	if len(r.buf) >= 4 {
+		if n, err := wire.CheckLength(be32(r.buf), r.shell.cfg.MaxReply); err == nil {
+			need = max(need, 4+n)
+		}
+	}
+	if cap(r.buf) >= need && cap(r.buf) > len(r.buf) && (cap(r.buf) <= readKeep || len(r.buf) > 0) {
+		return
+	}
+	// A frame that was announced is not believed to come: room grows with what has arrived.
+	grown := make([]byte, len(r.buf), min(need, max(readMin, 2*len(r.buf))))
+	copy(grown, r.buf)
+	r.buf = grown
+}
+
+func be32(b []byte) uint32 {
+	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+}
+
+// frames lets the core have every frame that is complete, and keeps the rest.
+func (r *reader) frames() error {
+	s := r.shell
+	now := time.Now()
+	rest := r.buf
+	s.mu.Lock()
+	var err error
+	for err == nil {
+		var frame []byte
+		frame, rest, err = wire.NextFrame(rest, s.cfg.MaxReply)
+		if frame == nil || err != nil {
+			break
+		}
+		err = s.core.frame(now, frame)
+	}
+	more := s.core.wanting()
+	changes := s.changes()
+	r.out = s.collect(r.out)
+	s.mu.Unlock()
+	r.buf = r.buf[:copy(r.buf, rest)]
+	if more {
+		s.nudge()
+	}
+	s.log(changes)
+	s.deliver(r.out)
+	return err
+}
+
+// lost tells the core that the connection to addr is gone, or could not be made.
+func (r *reader) lost(addr string, err error) {
+	s := r.shell
+	s.writing.Lock() // a write on the connection has failed by now, and what it left over is not lost
+	defer s.writing.Unlock()
+	s.mu.Lock()
+	s.conn = nil
+	if fault := s.core.link.fault; fault != nil {
+		err = fault
+	}
+	s.reason = &linkError{addr, err}
+	s.core.closed(s.reason)
+	changes := s.changes()
+	r.out = s.collect(r.out)
+	s.mu.Unlock()
+	s.nudge() // there may be a new time to tick at
+	s.log(changes)
+	s.deliver(r.out)
+	if len(changes) == 0 {
+		s.cfg.Logger.Debug("server not reached", "server", addr, "err", err)
+	}
+}
+
+// linkError is why there is no connection.
+type linkError struct {
+	server string
+	err    error
+}
+
+func (e *linkError) Error() string { return e.server + ": " + e.err.Error() }
+func (e *linkError) Unwrap() error { return e.err }
+
+// writer is the goroutine that writes, and keeps time for the core. It ends with the client.
+type writer struct {
+	shell *shell
+	buf   []byte
+	armed time.Time // when the timer fires; zero if it does not
+	until time.Time // the deadline of writes on conn
+	conn  net.Conn  // which was written to last
+	out   []*call
+}
+
+func (w *writer) run() error {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-w.shell.wake:
+		case <-timer.C:
+			w.armed = time.Time{}
+		case <-w.shell.ctx.Done():
+			return nil
+		}
+		for w.step(timer) {
+		}
+	}
+}
+
+// keepOut is the capacity up to which the writer's buffer is kept.
+const keepOut = 2 * batchBytes
+
+// step writes what there is, and reports whether there may be more.
+func (w *writer) step(timer *time.Timer) bool {
+	s := w.shell
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	now := time.Now()
+	s.mu.Lock()
+	s.core.tick(now)
+	w.buf = s.core.take(now, w.buf)
+	due, conn, fault := s.core.due(), s.conn, s.core.link.fault
+	w.out = s.collect(w.out)
+	s.mu.Unlock()
+	w.arm(timer, now, due)
+	s.deliver(w.out)
+	if fault != nil && conn != nil {
+		conn.Close() // the reader sees it and says so to the core
+		return false
+	}
+	if len(w.buf) == 0 {
+		return false
+	}
+	if n, err := w.write(conn, now); err != nil {
+		s.mu.Lock()
+		s.core.unsent(n, err)
+		s.mu.Unlock()
+		conn.Close()
+		return false
+	}
+	if cap(w.buf) > keepOut {
+		w.buf = nil
+	}
+	return true
+}
+
+// writeMax is how long a write may take. The session's silence ends the connection sooner if the
+// server does not read for good; but whoever writes cannot tick.
+const writeMax = 5 * time.Second
+
+func (w *writer) write(conn net.Conn, now time.Time) (int, error) {
+	if conn != w.conn || w.until.Sub(now) < writeMax/2 {
+		w.conn, w.until = conn, now.Add(writeMax)
+		if err := conn.SetWriteDeadline(w.until); err != nil {
+			return 0, err
+		}
+	}
+	return conn.Write(w.buf)
+}
+
+// arm sets the timer for due, unless it fires sooner anyway: most of what was due has moved on by
+// then, and the timer is set again.
+func (w *writer) arm(timer *time.Timer, now, due time.Time) {
+	if due.IsZero() || !w.armed.IsZero() && !due.Before(w.armed) {
+		return
+	}
+	w.armed = due
+	timer.Reset(max(due.Sub(now), 0))
+}
+
+// dialled tells the core of a new connection, unless the client is closed.
+func (s *shell) dialled(conn net.Conn, addr string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.core.over() {
+		return false
+	}
+	s.conn = conn
+	s.core.dialled(time.Now(), addr)
+	s.nudge()
+	return true
+}
+
+// over reports whether there is to be no further connection.
+func (s *shell) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.core.over()
+}
+
+// nudge wakes the writer.
+func (s *shell) nudge() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it has been woken and has not looked yet
+	}
+}
+
+// collect takes the calls that have ended, to be delivered after the lock is released. The storage is
+// the caller's.
+func (s *shell) collect(into []*call) []*call {
+	clear(into)
+	into = append(into[:0], s.core.ended...)
+	clear(s.core.ended)
+	s.core.ended = s.core.ended[:0]
+	return into
+}
+
+// deliver lets the callers know. A call is not touched after that: its caller may use it again.
+func (s *shell) deliver(calls []*call) {
+	for _, q := range calls {
+		if q.slot {
+			<-s.slots
+		}
+		if q.done != nil && !q.abandoned {
+			q.done <- struct{}{}
+		}
+	}
+}
+
+// changes takes the changes of state, and wakes whoever waits for one. Under the lock.
+func (s *shell) changes() []StateChange {
+	changes := s.core.changes
+	if len(changes) > 0 {
+		s.core.changes = nil
+		close(s.changed)
+		s.changed = make(chan struct{})
+	}
+	return changes
+}
+
+func (s *shell) log(changes []StateChange) {
+	for _, c := range changes {
+		attrs := []any{"state", c.State.String(), "session", slog.Uint64Value(uint64(c.Session.ID)),
+			"server", c.Session.Server}
+		if c.Err != nil {
+			attrs = append(attrs, "err", c.Err)
+		}
+		s.cfg.Logger.Info("session", attrs...)
+	}
+}
+
+// sleep waits for d, and reports whether ctx has not ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
