@@ -76,7 +76,8 @@ type Config struct {
 	ConnectionsMax           int
 
 	// FrameBytesMax is the longest request frame accepted; a longer one closes its connection.
-	// Zero means 1048575 (0xFFFFF). From 1024 to 256 MiB.
+	// Zero means 1048575 (0xFFFFF). From 1024 to 256 MiB. Beyond 32 MiB it must be the same on all servers
+	// of a quorum.
 	FrameBytesMax int
 
 	// OutstandingMax is how many requests of one connection may be unanswered. When it is

@@ -143,9 +143,14 @@ func (s *Server) connect(meta checkpoint.Meta) error {
 		Address: s.members.address, Allowed: s.members.allowed, Host: s.members.hosts,
 		Handler: courier{s}, Logger: s.log,
 		Image: s.images.write, ImageSent: s.images.sent,
+		Limits: peer.Limits{FrameBytesMax: peerFrameMax(s.cfg)},
 	})
 	return nil
 }
+
+// peerFrameMax is the longest frame between servers: a request of a client goes in one, as a command, which
+// is of about its length. Less than the usual must not do: others may let their clients send more.
+func peerFrameMax(c Config) int { return max(64<<20, 2*c.FrameBytesMax) }
 
 func portOf(a net.Addr) int {
 	if tcp, ok := a.(*net.TCPAddr); ok {
