@@ -41,7 +41,7 @@ const (
 	visitWait  = 4 * time.Second
 	settleMax  = 30 * time.Second // from the end of a fault until all is well
 	finalNode  = "/final"
-	smallBytes = 300 << 20
+	smallBytes = 600 << 20
 )
 
 // peering returns a binary that can be one server of several.
@@ -73,8 +73,8 @@ func besiege(t *testing.T, n int) *siege {
 		s.net = nil
 	}
 	flags := slices.Clone(settings[2:])
-	if n == 3 { // who was away finds what it missed in the log; with five, it is sent the tree
-		flags = append(flags, "--log-retain", "200000")
+	if n == 3 { // who was away finds in the log what it missed; of five, it is sent the tree
+		flags = append(flags, "--log-retain", "20000")
 	}
 	var err error
 	if s.cluster, err = servers.NewCluster(bin, s.dir, hosts, flags...); err != nil {
