@@ -98,6 +98,7 @@ type shell struct {
 	result  error         // of Close; set before stopped is closed
 
 	writing sync.Mutex // held from take until it is known what went out; taken before mu
+	outlet  outlet     // guarded by writing
 
 	mu      sync.Mutex // guards the fields below
 	closing bool       // somebody is in Close

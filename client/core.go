@@ -208,3 +208,12 @@ func (k *core) info() SessionInfo {
 func (k *core) wanting() bool {
 	return len(k.link.control) > 0 || k.link.phase == live && k.queue.len() > 0
 }
+
+// alone reports whether q, which was queued just now, is all that there is to be done, and small.
+func (k *core) alone(q *call) bool {
+	return k.link.phase == live && k.queue.len() == 1 && k.sent.len() == 0 && k.link.ping.IsZero() &&
+		len(k.link.control) == 0 && len(q.request.data) <= aloneMax
+}
+
+// aloneMax is how much fits any socket that has nothing else to hold.
+const aloneMax = 4 << 10

@@ -93,12 +93,13 @@ func (s *shell) admit(ctx context.Context, q *call) error {
 	q.slot = true
 	s.mu.Lock()
 	err := s.core.request(q)
+	alone := s.core.alone(q)
 	s.mu.Unlock()
 	if err != nil {
 		<-s.slots
 		return err
 	}
-	s.nudge()
+	s.push(alone)
 	return nil
 }
 

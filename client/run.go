@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"runtime"
 	"time"
 
 	"github.com/grovekeeper/grove/internal/wire"
@@ -162,10 +163,7 @@ func (e *linkError) Unwrap() error { return e.err }
 // writer is the goroutine that writes, and keeps time for the core. It ends with the client.
 type writer struct {
 	shell *shell
-	buf   []byte
 	armed time.Time // when the timer fires; zero if it does not
-	until time.Time // the deadline of writes on conn
-	conn  net.Conn  // which was written to last
 	out   []*call
 }
 
@@ -180,60 +178,28 @@ func (w *writer) run() error {
 		case <-w.shell.ctx.Done():
 			return nil
 		}
-		for w.step(timer) {
+		// Whoever else is ready to ask something gets to do so first: the answers of one read wake
+		// many callers, and their next requests should travel together, too.
+		runtime.Gosched()
+		w.tick(timer)
+		w.shell.writing.Lock()
+		for w.shell.flush() {
 		}
+		w.shell.writing.Unlock()
 	}
 }
 
-// keepOut is the capacity up to which the writer's buffer is kept.
-const keepOut = 2 * batchBytes
-
-// step writes what there is, and reports whether there may be more.
-func (w *writer) step(timer *time.Timer) bool {
+// tick lets the core know what time it is, and sets the timer for the next time.
+func (w *writer) tick(timer *time.Timer) {
 	s := w.shell
-	s.writing.Lock()
-	defer s.writing.Unlock()
 	now := time.Now()
 	s.mu.Lock()
 	s.core.tick(now)
-	w.buf = s.core.take(now, w.buf)
-	due, conn, fault := s.core.due(), s.conn, s.core.link.fault
+	due := s.core.due()
 	w.out = s.collect(w.out)
 	s.mu.Unlock()
 	w.arm(timer, now, due)
 	s.deliver(w.out)
-	if fault != nil && conn != nil {
-		conn.Close() // the reader sees it and says so to the core
-		return false
-	}
-	if len(w.buf) == 0 {
-		return false
-	}
-	if n, err := w.write(conn, now); err != nil {
-		s.mu.Lock()
-		s.core.unsent(n, err)
-		s.mu.Unlock()
-		conn.Close()
-		return false
-	}
-	if cap(w.buf) > keepOut {
-		w.buf = nil
-	}
-	return true
-}
-
-// writeMax is how long a write may take. The session's silence ends the connection sooner if the
-// server does not read for good; but whoever writes cannot tick.
-const writeMax = 5 * time.Second
-
-func (w *writer) write(conn net.Conn, now time.Time) (int, error) {
-	if conn != w.conn || w.until.Sub(now) < writeMax/2 {
-		w.conn, w.until = conn, now.Add(writeMax)
-		if err := conn.SetWriteDeadline(w.until); err != nil {
-			return 0, err
-		}
-	}
-	return conn.Write(w.buf)
 }
 
 // arm sets the timer for due, unless it fires sooner anyway: most of what was due has moved on by
@@ -244,6 +210,71 @@ func (w *writer) arm(timer *time.Timer, now, due time.Time) {
 	}
 	w.armed = due
 	timer.Reset(max(due.Sub(now), 0))
+}
+
+// outlet is where bytes leave. Whoever holds shell.writing may use it: the writer, or a caller whose
+// request is the only one.
+type outlet struct {
+	buf   []byte
+	conn  net.Conn  // which was written to last
+	until time.Time // the deadline of writes on conn
+}
+
+// keepOut is the capacity up to which the buffer of an outlet is kept.
+const keepOut = 2 * batchBytes
+
+// flush writes what there is, and reports whether there may be more. The caller holds writing.
+func (s *shell) flush() bool {
+	now := time.Now()
+	o := &s.outlet
+	s.mu.Lock()
+	o.buf = s.core.take(now, o.buf)
+	conn, fault := s.conn, s.core.link.fault
+	s.mu.Unlock()
+	if fault != nil && conn != nil {
+		conn.Close() // the reader sees it and says so to the core
+		return false
+	}
+	if len(o.buf) == 0 {
+		return false
+	}
+	if n, err := o.write(conn, now); err != nil {
+		s.mu.Lock()
+		s.core.unsent(n, err)
+		s.mu.Unlock()
+		conn.Close()
+		return false
+	}
+	if cap(o.buf) > keepOut {
+		o.buf = nil
+	}
+	return true
+}
+
+// writeMax is how long a write may take. The session's silence ends the connection sooner if the
+// server does not read for good; but whoever writes cannot tick.
+const writeMax = 5 * time.Second
+
+func (o *outlet) write(conn net.Conn, now time.Time) (int, error) {
+	if conn != o.conn || o.until.Sub(now) < writeMax/2 {
+		o.conn, o.until = conn, now.Add(writeMax)
+		if err := conn.SetWriteDeadline(o.until); err != nil {
+			return 0, err
+		}
+	}
+	return conn.Write(o.buf)
+}
+
+// push sees to it that what was queued is written: by the caller itself if its request is alone, which
+// saves it a change of goroutines, else by the writer. Nothing alone can be kept waiting by a
+// connection: all that was written before has been answered.
+func (s *shell) push(alone bool) {
+	if !alone || !s.writing.TryLock() {
+		s.nudge()
+		return
+	}
+	s.flush()
+	s.writing.Unlock()
 }
 
 // dialled tells the core of a new connection, unless the client is closed.
