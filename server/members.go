@@ -5,8 +5,12 @@ import (
 	"sync"
 	"time"
 
+	pb "go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
 	"github.com/grovekeeper/grove/server/member"
 	"github.com/grovekeeper/grove/server/replica"
+	"github.com/grovekeeper/grove/server/state"
 	"github.com/grovekeeper/grove/znode"
 )
 
@@ -147,22 +151,40 @@ func (m *members) see(cluster uint64) {
 func (m *members) cluster(now time.Time) member.Cluster {
 	status := m.s.replica.Load().Status()
 	m.look(status)
+	view, term, conf := m.s.feed.Latest()
+	c := clusterAt(status, view, term, conf)
+	c.Self = m.s.node
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := member.Cluster{
-		Self: m.s.node, Leading: status.Role == replica.Leader,
-		Voters: ofNodes(status.Voters), Learners: ofNodes(status.Learners), Joint: len(status.Outgoing) > 0,
-		Table: m.table, Last: status.LastIndex,
-		Progress:   make(map[member.Node]member.Progress, len(status.Progress)),
-		Candidates: make(map[member.ID]member.Node, len(m.candidates)),
-	}
-	for node, p := range status.Progress {
-		c.Progress[member.Node(node)] = member.Progress{Match: p.Match, Active: p.Active}
-	}
+	c.Candidates = make(map[member.ID]member.Node, len(m.candidates))
 	for id, one := range m.candidates {
 		if now.Sub(one.seen) < candidateLife {
 			c.Candidates[id] = one.Node
 		}
+	}
+	return c
+}
+
+// clusterAt takes the membership and the table as of the same applied entry. What Raft has in effect may
+// be ahead of it: a leader that saw the members of tomorrow in the table of yesterday would bring
+// yesterday back. For the same reason it leads only once an entry of its own is applied: its
+// predecessor's changes are all there then.
+func clusterAt(status replica.Status, view *state.View, term uint64, conf []byte) member.Cluster {
+	c := member.Cluster{
+		Leading: status.Role == replica.Leader && term == status.Term, Last: status.LastIndex,
+		Progress: make(map[member.Node]member.Progress, len(status.Progress)),
+	}
+	var applied pb.ConfState
+	if proto.Unmarshal(conf, &applied) != nil {
+		c.Leading = false
+	}
+	c.Voters, c.Learners = ofNodes(applied.GetVoters()), ofNodes(applied.GetLearners())
+	c.Joint = len(applied.GetVotersOutgoing()) > 0
+	if n := view.Nodes.Get(configPath); n != nil {
+		c.Table, _ = member.ParseTable(n.Data()) // look complains
+	}
+	for node, p := range status.Progress {
+		c.Progress[member.Node(node)] = member.Progress{Match: p.Match, Active: p.Active}
 	}
 	return c
 }

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/grovekeeper/grove/server/member"
 	"github.com/grovekeeper/grove/server/replica"
+	"github.com/grovekeeper/grove/server/state"
 	"github.com/grovekeeper/grove/server/wal"
 )
 
@@ -43,5 +45,29 @@ func TestTheCheckpointCarriesTheMembership(t *testing.T) {
 	}
 	if _, term, conf := s.feed.Latest(); term != 1 || !bytes.Equal(conf, replica.Bootstrap(1, 7).ConfState) {
 		t.Errorf("the feed begins in term %d with %x", term, conf)
+	}
+}
+
+// What the planner sees is of one moment. Raft puts a change into effect before it is applied, the table
+// with it; a leader that is new just then would plan the table of before for the members of after.
+func TestMembersAndTableAreOfOneEntry(t *testing.T) {
+	m, out := state.New(), new(state.Outcome)
+	founders, err := member.ParsePeers("1=a:1,2=b:1,3=c:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := configure(founders)
+	m.Apply(1, state.AppendCommand(nil, &c), out)
+	conf := replica.Bootstrap(1, 2, 3).ConfState
+	ahead := replica.Status{Role: replica.Leader, Term: 5, Voters: []uint64{1, 2}}
+	got := clusterAt(ahead, m.View(), 4, conf)
+	if len(got.Voters) != len(got.Table.Members) {
+		t.Errorf("voters %v in the table %v", got.Voters, got.Table)
+	}
+	if got.Leading {
+		t.Error("it leads before its first entry is applied")
+	}
+	if got = clusterAt(ahead, m.View(), 5, conf); !got.Leading {
+		t.Error("it does not lead after its first entry is applied")
 	}
 }
