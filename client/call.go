@@ -62,7 +62,9 @@ type call struct {
 	outcome   Outcome   // once ended
 
 	slot bool          // holds one of the slots of MaxInFlight
-	done chan struct{} // capacity 1: a token once ended and not abandoned
+	done chan struct{} // capacity 1: a token once ended and not abandoned; closed instead for a future
+
+	unhook func() bool // for a future whose context can end: lets the context go
 }
 
 // changes reports whether q can change the tree, so that it matters whether it was run.

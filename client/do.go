@@ -29,14 +29,11 @@ func (c *Client) do(ctx context.Context, op, path string, q *call) error {
 		return misuse(op, path, err)
 	}
 	s := c.shell
-	if s.cfg.RequestTimeout > 0 {
-		if _, has := ctx.Deadline(); !has {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, s.cfg.RequestTimeout)
-			defer cancel()
-		}
+	ctx, cancel := s.bound(ctx)
+	if cancel != nil {
+		defer cancel()
 	}
-	if err := s.admit(ctx, q); err != nil {
+	if err := s.admit(ctx, q, nil); err != nil {
 		return s.opError(op, path, q, err, NeverSent)
 	}
 	if ctx.Done() == nil {
@@ -58,6 +55,17 @@ func (c *Client) do(ctx context.Context, op, path string, q *call) error {
 	return err
 }
 
+// bound gives a context without a deadline that of Config.RequestTimeout. cancel is nil if it is as it was.
+func (s *shell) bound(ctx context.Context) (bounded context.Context, cancel context.CancelFunc) {
+	if s.cfg.RequestTimeout == 0 {
+		return ctx, nil
+	}
+	if _, has := ctx.Deadline(); has {
+		return ctx, nil
+	}
+	return context.WithTimeout(ctx, s.cfg.RequestTimeout)
+}
+
 // check tells what is wrong with a call before anything is done about it.
 func (c *Client) check(ctx context.Context, path string, q *call) error {
 	if err := checkContext(ctx); err != nil {
@@ -77,8 +85,9 @@ func (c *Client) check(ctx context.Context, path string, q *call) error {
 	return nil
 }
 
-// admit waits for room, and hands q to the core.
-func (s *shell) admit(ctx context.Context, q *call) error {
+// admit waits for room, and hands q to the core. If hook is not nil, it is called when ctx ends, unless
+// the call has ended before.
+func (s *shell) admit(ctx context.Context, q *call, hook func()) error {
 	select {
 	case s.slots <- struct{}{}:
 	default:
@@ -93,6 +102,9 @@ func (s *shell) admit(ctx context.Context, q *call) error {
 	q.slot = true
 	s.mu.Lock()
 	err := s.core.request(q)
+	if err == nil && hook != nil {
+		q.unhook = context.AfterFunc(ctx, hook)
+	}
 	alone := s.core.alone(q)
 	s.mu.Unlock()
 	if err != nil {

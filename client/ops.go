@@ -116,7 +116,7 @@ func (c *Client) Create(ctx context.Context, path string, data []byte, opts ...C
 		return Node{}, err
 	}
 	defer c.free(q)
-	return Node{Path: relative(c.root, q.created), Data: data, Stat: statOf(&q.stat)}, nil
+	return c.createdNode("", q)
 }
 
 // Get reads a node.
@@ -126,7 +126,7 @@ func (c *Client) Get(ctx context.Context, path string) (Node, error) {
 		return Node{}, err
 	}
 	defer c.free(q)
-	return Node{Path: path, Data: q.answer.data, Stat: statOf(&q.stat)}, nil
+	return c.node(path, q)
 }
 
 // Stat reads what is known of a node beside its data. A node that does not exist is ErrNoNode.
@@ -136,7 +136,7 @@ func (c *Client) Stat(ctx context.Context, path string) (Stat, error) {
 		return Stat{}, err
 	}
 	defer c.free(q)
-	return statOf(&q.stat), nil
+	return c.stat(path, q)
 }
 
 // Children lists the children of a node.
@@ -146,7 +146,7 @@ func (c *Client) Children(ctx context.Context, path string) (Children, error) {
 		return Children{}, err
 	}
 	defer c.free(q)
-	return Children{Path: path, Names: q.names, Stat: statOf(&q.stat)}, nil
+	return c.children(path, q)
 }
 
 // Set replaces the data of a node that has the version named, and returns what is known of it then.
@@ -205,3 +205,21 @@ func (c *Client) SetACL(ctx context.Context, path string, acl []ACL, version Ver
 	defer c.free(q)
 	return statOf(&q.stat), nil
 }
+
+// What the answer to a call means, for the caller who asked about path.
+
+func (c *Client) createdNode(_ string, q *call) (Node, error) {
+	return Node{Path: relative(c.root, q.created), Data: q.request.data, Stat: statOf(&q.stat)}, nil
+}
+
+func (c *Client) node(path string, q *call) (Node, error) {
+	return Node{Path: path, Data: q.answer.data, Stat: statOf(&q.stat)}, nil
+}
+
+func (c *Client) children(path string, q *call) (Children, error) {
+	return Children{Path: path, Names: q.names, Stat: statOf(&q.stat)}, nil
+}
+
+func (c *Client) stat(_ string, q *call) (Stat, error) { return statOf(&q.stat), nil }
+
+func (c *Client) nothing(string, *call) (struct{}, error) { return struct{}{}, nil }

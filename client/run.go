@@ -321,7 +321,14 @@ func (s *shell) deliver(calls []*call) {
 		if q.slot {
 			<-s.slots
 		}
-		if q.done != nil && !q.abandoned {
+		if q.unhook != nil {
+			q.unhook()
+		}
+		switch {
+		case q.done == nil || q.abandoned: // nobody waits
+		case cap(q.done) == 0:
+			close(q.done)
+		default:
 			q.done <- struct{}{}
 		}
 	}
