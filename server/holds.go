@@ -14,9 +14,13 @@ type holds struct {
 	from map[uint64]uint64 // node to the index of the first image that it was sent since it was near the end
 }
 
-// heldMax is how many checkpoints may come and go while a peer keeps the log: who is slower than that is
-// better served with another image.
-const heldMax = 10
+// A peer may keep the log while heldCheckpoints of it come and go, and for heldPerNode more entries for each
+// node of the tree: the longer an image takes, the more is written meanwhile. Who is slower than that is better
+// served with another image.
+const (
+	heldCheckpoints = 10
+	heldPerNode     = 4
+)
 
 func (h *holds) begin(node, index uint64) {
 	h.mu.Lock()
@@ -25,15 +29,10 @@ func (h *holds) begin(node, index uint64) {
 		h.from = map[uint64]uint64{}
 	}
 	if _, held := h.from[node]; !held {
-		// The first of several counts: when it is installed the peer says so, and goes on from there.
+		// The first of several counts: when it is installed the peer says so, and goes on from there. So it
+		// does if only the word that it has arrived was lost.
 		h.from[node] = index
 	}
-}
-
-func (h *holds) end(node uint64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.from, node)
 }
 
 // limit returns up to where the log may be let go: below, or less if a peer that was sent an image is

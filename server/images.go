@@ -114,9 +114,6 @@ func (g *images) sent(node uint64, arrived bool) {
 	g.mu.Lock()
 	clear(g.pinned)
 	g.mu.Unlock()
-	if !arrived {
-		g.holds.end(node)
-	}
 	if r := g.s.replica.Load(); r != nil {
 		_ = r.ImageSent(node, arrived) // a replica that has stopped does not care
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 // Three real servers, their processes killed and ended, their connections cut and stalled, their leaders
-// asked to go, at random; and a client at each that writes all the time. While a connection lives every
+// asked to go, at random; and a client at each that writes all the time, and sessions that move on. While a connection lives every
 // write of it takes effect once and in order; when it has ended, none that was answered is missing; and
 // nobody waits for ever. GROVE_FAULTS is for how many seconds, GROVE_SEED from which seed.
 func TestFaultsAtRandom(t *testing.T) {
@@ -69,6 +69,7 @@ func newFaults(t *testing.T, n int, r *rand.Rand, checkpointEvery int) *faults {
 		w := &scribe{f: f, home: member.ID(i + 1), parent: fmt.Sprintf("/w/%d", i+1)}
 		f.scribes = append(f.scribes, w)
 		f.wg.Go(w.run)
+		f.wg.Go((&holder{f: f, turn: i}).run)
 	}
 	return f
 }
@@ -85,9 +86,9 @@ func (f *faults) disturb() {
 		id = f.leader()
 	}
 	pause := time.Duration(f.rand.IntN(600)) * time.Millisecond
-	what := f.rand.IntN(6)
+	what := f.rand.IntN(7)
 	f.t.Logf("%s: %s of server %d for %v", time.Now().Format("05.000"),
-		[]string{"kill", "stop", "cut", "stall", "transfer", "cut all"}[what], id, pause)
+		[]string{"kill", "stop", "cut", "stall", "transfer", "cut all", "wipe"}[what], id, pause)
 	switch what {
 	case 0:
 		f.kill(id)
@@ -110,6 +111,18 @@ func (f *faults) disturb() {
 		for _, p := range f.pipes {
 			p.cut()
 		}
+	case 6:
+		f.kill(id)
+		if err := os.RemoveAll(f.path(id)); err != nil {
+			f.t.Fatal(err)
+		}
+		time.Sleep(pause)
+		f.start(id)
+		f.await(id)
+		f.eventually("three voters", func() bool {
+			s := f.servers[f.leader()].replica.Load().Status()
+			return len(s.Voters) == 3 && len(s.Outgoing) == 0
+		})
 	}
 }
 
@@ -288,24 +301,37 @@ type line struct {
 }
 
 func (l *line) hello() error {
-	hello := wire.ConnectRequest{TimeoutMs: 8000, Password: make([]byte, wire.PasswordLen)}
+	welcome, err := l.greet(wire.ConnectRequest{TimeoutMs: 8000})
+	if err == nil && welcome.SessionID == 0 {
+		return errWrong
+	}
+	return err
+}
+
+func (l *line) greet(hello wire.ConnectRequest) (welcome wire.ConnectResponse, err error) {
+	if hello.Password == nil {
+		hello.Password = make([]byte, wire.PasswordLen)
+	}
 	b, mark := wire.BeginFrame(nil)
 	l.nc.Write(wire.EndFrame(hello.Append(b), mark))
 	frame, err := l.frame()
 	if err != nil {
-		return err
+		return welcome, err
 	}
 	r := codec.NewReader(frame)
-	var welcome wire.ConnectResponse
-	if welcome.Decode(&r); welcome.SessionID == 0 {
-		return errWrong
-	}
-	return r.Err()
+	welcome.Decode(&r)
+	return welcome, r.Err()
 }
 
 func (l *line) send(op wire.Op, body wire.Record) {
 	l.xid++
 	l.nc.Write(wire.AppendRequest(nil, l.xid, op, body)) // an error shows in the reply
+}
+
+func newReply(frame []byte) (h wire.ReplyHeader) {
+	r := codec.NewReader(frame)
+	h.Decode(&r)
+	return h
 }
 
 func (l *line) reply() (r codec.Reader, code wire.Code, err error) {

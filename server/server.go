@@ -333,7 +333,7 @@ func (s *Server) release(below int64) error {
 		return nil
 	}
 	r, retain := s.replica.Load(), uint64(max(s.cfg.LogRetain, 0))
-	most := heldMax * (uint64(s.cfg.CheckpointEvery) + retain)
+	most := heldCheckpoints*(uint64(s.cfg.CheckpointEvery)+retain) + heldPerNode*uint64(s.feed.View().Nodes.Len())
 	err := r.Released(s.images.holds.limit(uint64(below), r.Status(), retain, most))
 	if errors.Is(err, replica.ErrStopped) || errors.Is(err, replica.ErrOverloaded) {
 		return nil
