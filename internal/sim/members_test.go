@@ -73,12 +73,19 @@ func tableOf(v *state.View) member.Table {
 	return t
 }
 
-// cluster is what the planner goes by.
+// cluster is what the planner goes by: the membership and the table as of the same applied entry, which
+// is one of the leader's own term.
 func (n *server) cluster() member.Cluster {
 	status := n.rep.Status()
+	v, term, state := n.feed.Latest()
+	conf := &pb.ConfState{}
+	if err := proto.Unmarshal(state, conf); err != nil {
+		panic(err)
+	}
 	c := member.Cluster{
-		Self: member.Node(n.node), Leading: status.Role == replica.Leader, Joint: len(status.Outgoing) > 0,
-		Voters: nodes(status.Voters), Learners: nodes(status.Learners), Table: tableOf(n.feed.View()),
+		Self: member.Node(n.node), Leading: status.Role == replica.Leader && term == status.Term,
+		Joint:  len(conf.GetVotersOutgoing()) > 0 || len(conf.GetLearnersNext()) > 0,
+		Voters: nodes(conf.GetVoters()), Learners: nodes(conf.GetLearners()), Table: tableOf(v),
 		Last: status.LastIndex, Progress: map[member.Node]member.Progress{}, Candidates: map[member.ID]member.Node{},
 	}
 	for node, p := range status.Progress {
