@@ -115,7 +115,7 @@ func (s *Server) openReplica(meta checkpoint.Meta) error {
 		return err
 	}
 	r, err := replica.Open(replica.Config{
-		ID: uint64(s.node), Log: s.disk.wal, Applier: s.feed, Logger: s.log,
+		ID: uint64(s.node), Log: s.disk.wal, Applier: s.feed, Logger: s.named(),
 		Start: startOf(meta), Peers: courier{s}, Images: s.images, OnSoft: s.turn,
 		Tick: time.Duration(s.cfg.RaftTickMs) * time.Millisecond,
 	})

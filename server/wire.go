@@ -141,7 +141,7 @@ func (s *Server) connect(meta checkpoint.Meta) error {
 	s.peers = peer.New(peer.Config{
 		Self: meta.Member, Cluster: meta.Cluster, Listener: s.doors.peers, TLS: s.doors.peerTLS(),
 		Address: s.members.address, Allowed: s.members.allowed, Host: s.members.hosts,
-		Handler: courier{s}, Logger: s.log,
+		Handler: courier{s}, Logger: s.named(),
 		Image: s.images.write, ImageSent: s.images.sent,
 		Limits: peer.Limits{FrameBytesMax: peerFrameMax(s.cfg)},
 	})
