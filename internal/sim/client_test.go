@@ -218,5 +218,3 @@ func (c *client) closed(k *conn) {
 		c.parted()
 	}
 }
-
-var _ = state.Noop
