@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"github.com/grovekeeper/grove/server/state"
 	"github.com/grovekeeper/grove/session"
 	"github.com/grovekeeper/grove/watch"
 	"github.com/grovekeeper/grove/znode"
