@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -214,7 +215,8 @@ func (s *Server) partake(ctx context.Context) error {
 	case <-parting.Done():
 	case <-s.signals.stopping:
 	}
-	return err
+	return fmt.Errorf("%s is of no member any more; with an empty directory this server can ask to be let in: %w",
+		s.cfg.Dir, err)
 }
 
 // watchEnd ends the server when a part of it has failed or it is abandoned.

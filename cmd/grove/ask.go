@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -16,9 +17,10 @@ import (
 
 // asker is one session with a server, for commands that ask one thing at a time.
 type asker struct {
-	nc  net.Conn
-	xid int32
-	buf []byte
+	nc      net.Conn
+	xid     int32
+	buf     []byte
+	timeout time.Duration // of the session, as granted
 }
 
 // askTimeout bounds one question. A change of the membership waits for a server to catch up.
@@ -82,6 +84,7 @@ func dialOne(ctx context.Context, addr string) (*asker, error) {
 		nc.Close()
 		return nil, fmt.Errorf("%s refused a session", addr)
 	}
+	a.timeout = time.Duration(welcome.TimeoutMs) * time.Millisecond
 	return a, nil
 }
 
@@ -115,23 +118,41 @@ func (a *asker) frame() ([]byte, error) {
 	}
 }
 
-// ask sends a request and returns a reader of the record of its reply.
+// ask sends a request and returns a reader of the record of its reply. Until that comes it keeps the session
+// alive: a change of the membership may take longer than a session lives in silence.
 func (a *asker) ask(op wire.Op, body wire.Record) (codec.Reader, error) {
 	a.xid++
 	xid := a.xid
 	if op == wire.OpAuth {
 		xid = wire.XidAuth
 	}
-	frame, err := a.exchange(wire.AppendRequest(nil, xid, op, body))
-	if err != nil {
-		return codec.Reader{}, err
+	end := time.Now().Add(askTimeout)
+	err := a.send(wire.AppendRequest(nil, xid, op, body))
+	for err == nil {
+		a.nc.SetReadDeadline(time.Now().Add(max(a.timeout/3, time.Millisecond)))
+		var frame []byte
+		if frame, err = a.frame(); errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(end) {
+			err = a.send(wire.AppendRequest(nil, wire.XidPing, wire.OpPing, nil))
+			continue
+		} else if err != nil {
+			break
+		}
+		r := codec.NewReader(frame)
+		var h wire.ReplyHeader
+		if h.Decode(&r); r.Err() != nil {
+			return r, r.Err()
+		}
+		if h.Xid == xid {
+			return r, h.Err.Err()
+		}
 	}
-	r := codec.NewReader(frame)
-	var h wire.ReplyHeader
-	if h.Decode(&r); r.Err() != nil {
-		return r, r.Err()
-	}
-	return r, h.Err.Err()
+	return codec.Reader{}, err
+}
+
+func (a *asker) send(request []byte) error {
+	a.nc.SetWriteDeadline(time.Now().Add(askTimeout))
+	_, err := a.nc.Write(request)
+	return err
 }
 
 // close ends the session; that it fails changes nothing.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -82,6 +83,13 @@ func wantArgs(c *cli.Context) error {
 	if c.NArg() == len(want) {
 		return nil
 	}
+	usage := strings.Join(append([]string{c.Command.HelpName}, want...), " ")
+	if late := slices.IndexFunc(c.Args().Slice(), isFlag); late >= 0 {
+		return usageError(fmt.Sprintf("%s comes too late: flags stand before arguments, as in %s",
+			c.Args().Get(late), strings.Join(append([]string{c.Command.HelpName, "[flags]"}, want...), " ")))
+	}
 	return usageError(fmt.Sprintf("%s takes %d arguments and was given %d: usage: %s",
-		c.Command.Name, len(want), c.NArg(), strings.Join(append([]string{"grove", c.Command.Name}, want...), " ")))
+		c.Command.Name, len(want), c.NArg(), usage))
 }
+
+func isFlag(arg string) bool { return strings.HasPrefix(arg, "-") && len(arg) > 1 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -99,6 +100,9 @@ func memberPromote(c *cli.Context, a *asker) error {
 // change asks for another membership and prints the one it comes to.
 func change(c *cli.Context, a *asker, m *wire.ReconfigRequest) error {
 	r, err := a.ask(wire.OpReconfig, m)
+	if errors.Is(err, wire.CodeNoAuth) {
+		return fmt.Errorf("%w: who may change the membership has a digest that --auth proves", err)
+	}
 	if err != nil {
 		return err
 	}
