@@ -61,6 +61,10 @@ type call struct {
 	err       error     // once ended; nil for success. An error of the protocol or of the connection
 	outcome   Outcome   // once ended
 
+	watch *Watch        // to be armed by the answer; nil if none
+	sub   *Subscription // likewise
+	spot  *spot         // where, while the call is under way
+
 	slot bool          // holds one of the slots of MaxInFlight
 	done chan struct{} // capacity 1: a token once ended and not abandoned; closed instead for a future
 
@@ -87,11 +91,11 @@ func (q *call) fail(err error) {
 func (q *call) append(b []byte) []byte {
 	b, mark := wire.BeginFrame(b)
 	h := wire.RequestHeader{Xid: q.xid, Op: q.op}
-	b = q.request.append(h.Append(b))
+	b = q.request.append(h.Append(b), q.watch != nil)
 	return wire.EndFrame(b, mark)
 }
 
-func (q *request) append(b []byte) []byte {
+func (q *request) append(b []byte, watch bool) []byte {
 	switch q.op {
 	case wire.OpCreate, wire.OpCreate2, wire.OpCreateContainer:
 		m := q.create()
@@ -106,7 +110,13 @@ func (q *request) append(b []byte) []byte {
 		m := wire.SetDataRequest{Path: q.path, Data: q.data, Version: q.version}
 		return m.Append(b)
 	case wire.OpExists, wire.OpGetData, wire.OpGetChildren2:
-		m := wire.PathWatchRequest{Path: q.path}
+		m := wire.PathWatchRequest{Path: q.path, Watch: watch}
+		return m.Append(b)
+	case wire.OpAddWatch:
+		m := wire.AddWatchRequest{Path: q.path, Mode: wire.AddWatchMode(q.flags)}
+		return m.Append(b)
+	case wire.OpRemoveWatches:
+		m := wire.RemoveWatchesRequest{Path: q.path, Type: wire.WatcherType(q.version)}
 		return m.Append(b)
 	case wire.OpGetACL:
 		m := wire.GetACLRequest{Path: q.path}

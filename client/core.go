@@ -21,6 +21,8 @@ type core struct {
 	xid   int32
 	batch uint64 // counts what take gave
 
+	spots map[watchKey]*spot // who is interested in what
+
 	ended   []*call       // not yet delivered
 	changes []StateChange // not yet told
 	closing *call         // the end of the session, once asked for
@@ -56,6 +58,12 @@ func (k *core) request(q *call) error {
 		return ErrClosed
 	}
 	q.place = queued
+	switch {
+	case q.watch != nil:
+		q.spot = k.spotFor(q.watch.key)
+	case q.sub != nil:
+		q.spot = k.spotFor(q.sub.key)
+	}
 	k.queue.push(q)
 	return nil
 }
@@ -67,6 +75,7 @@ func (k *core) cancel(q *call) (removed, done bool) {
 	switch q.place {
 	case queued:
 		k.queue.keep(func(other *call) bool { return other != q })
+		k.arrived(q) // before it is over: it has armed nothing
 		q.place = over
 		return true, false
 	case sent:
@@ -114,6 +123,7 @@ func (k *core) stop(err error) {
 		k.fail(k.queue.pop(), err)
 	}
 	k.link = link{}
+	k.dropWatches(err, true)
 }
 
 // take returns what is to be written now, in the storage of b. It counts as sent, unless unsent is told
@@ -182,6 +192,7 @@ func (k *core) fail(q *call, err error) {
 
 func (k *core) end(q *call) {
 	q.place = over
+	k.arrived(q)
 	k.ended = append(k.ended, q)
 }
 

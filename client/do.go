@@ -128,6 +128,7 @@ func (s *shell) cancel(ctx context.Context, op, path string, q *call) error {
 	if removed {
 		<-s.slots
 	}
+	s.nudge() // a watch may have to be given back
 	lost := *q
 	lost.fail(&waitError{err: context.Cause(ctx), link: s.missing()})
 	return s.opError(op, path, &lost, lost.err, lost.outcome)

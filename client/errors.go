@@ -159,6 +159,12 @@ func (e *MultiError) Error() string {
 // Unwrap gives Err.
 func (e *MultiError) Unwrap() error { return e.Err }
 
+// isCode reports whether err is, or has inside, the code given.
+func isCode(err error, code Code) bool {
+	var c Code
+	return errors.As(err, &c) && c == code
+}
+
 // waitError is why a wait ended, and what had kept the connection from standing meanwhile.
 type waitError struct {
 	err  error // of the context

@@ -25,7 +25,9 @@ type link struct {
 	fault   error  // why the connection is to be given up; nil while it is not
 
 	opened, heard, spoke time.Time
-	ping                 time.Time // when the ping under way was due; zero if there is none
+	rearming             deque[[]*spot] // to be armed again: one for each setWatches under way
+
+	ping time.Time // when the ping under way was due; zero if there is none
 }
 
 // dialled is told that a connection to server stands. It begins with the handshake, and nothing else
@@ -71,6 +73,7 @@ func (k *core) greeted(now time.Time, frame []byte) error {
 	k.session.timeout = time.Duration(m.TimeoutMs) * time.Millisecond
 	k.session.lease = k.link.opened
 	k.link.phase = live
+	k.rearm()
 	k.tell(Connected, nil)
 	return nil
 }
@@ -78,6 +81,7 @@ func (k *core) greeted(now time.Time, frame []byte) error {
 // expire ends the session, and what was to end with it. What is queued goes on in the next one.
 func (k *core) expire() {
 	k.tell(Expired, ErrSessionExpired)
+	k.dropWatches(ErrSessionExpired, false)
 	k.session = session{incarnation: k.session.incarnation, zxid: k.session.zxid}
 }
 

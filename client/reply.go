@@ -33,7 +33,9 @@ func (k *core) dispatch(now time.Time, frame []byte) error {
 	}
 	switch h.Xid {
 	case wire.XidNotification:
-		return nil
+		return k.notified(h, &r)
+	case wire.XidSetWatches:
+		return k.rearmed(h)
 	case wire.XidPing:
 		k.pinged()
 		return nil
