@@ -90,8 +90,13 @@ func (r *run) end() {
 		os.RemoveAll(filepath.Dir(r.dir))
 		return
 	}
-	r.t.Logf("round %d. To repeat: GROVE_CHAOS_SEED=%d GROVE_CHAOS_KILLS=%d go test -count=1 -run '^%s$' ./internal/chaos",
-		r.rounds, r.seed, kills(), r.t.Name())
+	how := fmt.Sprintf("GROVE_CHAOS_KILLS=%d", kills())
+	test, servers, several := strings.Cut(r.t.Name(), "/")
+	if several {
+		how = fmt.Sprintf("GROVE_CHAOS_SECONDS=%d", seconds())
+	}
+	r.t.Logf("round %d %s. To repeat: GROVE_CHAOS_SEED=%d %s go test -count=1 -run '^%s$' ./internal/chaos",
+		r.rounds, servers, r.seed, how, test)
 	r.t.Logf("the data directory is kept: %s", r.dir)
 	if r.server != nil {
 		r.t.Logf("the server's last words:\n%s", r.server.log)
