@@ -181,6 +181,10 @@ func (r round) together() Verdict {
 	if len(v.Unsure) > 0 || r.mine.Sees != sees && len(all.nodes) > 1 {
 		return v
 	}
+	if me, _ := r.table.Find(r.mine.Node.ID()); me.Role == Observer {
+		// Were it the first, the others would join it: nobody who may lead would know the members.
+		return v
+	}
 	v = Verdict{Kind: Bootstrap, Cluster: sees, Table: all.table}
 	v.Voters, v.Learners = all.roles()
 	return v

@@ -251,6 +251,25 @@ func three3(t *testing.T) (Table, map[ID]Answer) {
 	return table, answers
 }
 
+// An observer waits until a voter is founded: were it alone, nobody who may lead would know of anybody.
+func TestAnObserverFoundsNothing(t *testing.T) {
+	table, answers := three3(t)
+	mine := answers[3]
+	delete(answers, 3)
+	mine.Sees = Found(mine, table, answers).Sees
+	for id, a := range answers {
+		a.Sees = mine.Sees
+		answers[id] = a
+	}
+	if v := Found(mine, table, answers); v.Kind != Wait || v.Sees != mine.Sees || mine.Sees == 0 {
+		t.Fatalf("%+v", v)
+	}
+	answers[1] = Answer{Node: answers[1].Node, Cluster: mine.Sees, Voters: []Node{0x501, 0x502}, Learners: []Node{0x503}}
+	if v := Found(mine, table, answers); v.Kind != Join || !v.Known {
+		t.Fatalf("%+v", v)
+	}
+}
+
 func TestAFirstStart(t *testing.T) {
 	table, answers := three3(t)
 	mine := answers[1]
