@@ -140,8 +140,10 @@ func (c Config) beat() time.Duration { return min(conductEvery, c.touchEvery()) 
 func (s *Server) applyForPlace(ctx context.Context) error {
 	me, listed := s.cfg.Peers.Find(s.node.ID())
 	body := member.Candidate{Node: s.node, Member: me}.Append(nil)
+	warned := false
 	for {
 		placed := s.placed()
+		warned = warned || placed && s.warnOfStrangers()
 		if !placed || s.replica.Load().Status().Leader == 0 {
 			if err := s.members.inquire(ctx); err != nil {
 				return err
@@ -158,6 +160,23 @@ func (s *Server) applyForPlace(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// warnOfStrangers says which of the servers that this one was given as peers are no members. They may never
+// become any: a server that served alone does not make members of others, and they may be of another cluster. It
+// returns false as long as there is no table.
+func (s *Server) warnOfStrangers() bool {
+	t := s.members.seen().table
+	if len(t.Members) == 0 {
+		return false
+	}
+	for _, one := range s.cfg.Peers.Members {
+		if _, ok := t.Find(one.ID); !ok {
+			s.log.Warn("a server given as peer is no member: grove member add lets it in", "peer", one.ID,
+				"address", one.PeerAddr())
+		}
+	}
+	return true
 }
 
 // placed says whether this server is what the table says it is.
