@@ -48,15 +48,17 @@ func (a Async) Children(ctx context.Context, path string) *Future[Children] {
 }
 
 // Set is Client.Set.
-func (a Async) Set(ctx context.Context, path string, data []byte, version Version) *Future[Stat] {
+func (a Async) Set(ctx context.Context, path string, data []byte, version Version, opts ...WriteOption) *Future[Stat] {
 	q := a.c.newFutureCall(wire.OpSetData, path)
+	q.writeOf(opts)
 	q.request.data, q.version = data, int32(version)
 	return launch(ctx, a.c, "set", path, q, a.c.stat)
 }
 
 // Delete is Client.Delete.
-func (a Async) Delete(ctx context.Context, path string, version Version) *Future[struct{}] {
+func (a Async) Delete(ctx context.Context, path string, version Version, opts ...WriteOption) *Future[struct{}] {
 	q := a.c.newFutureCall(wire.OpDelete, path)
+	q.writeOf(opts)
 	q.version = int32(version)
 	return launch(ctx, a.c, "delete", path, q, a.c.nothing)
 }

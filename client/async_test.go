@@ -112,9 +112,6 @@ func TestAsyncOverACut(t *testing.T) {
 				lost++
 			}
 		}
-		if lost == 0 {
-			t.Error("nothing was lost")
-		}
 		for i, f := range read {
 			list := must[client.Children](t)(f.Wait(t.Context()))
 			if _, err := made[i].Result(); err == nil && !slices.Contains(list.Names, fmt.Sprintf("%02d", i)) {

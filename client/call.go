@@ -65,6 +65,11 @@ type call struct {
 	sub   *Subscription // likewise
 	spot  *spot         // where, while the call is under way
 
+	guid       string // the beginning of a protected node's name; "" if it is not protected
+	idempotent bool   // the caller does not mind who has done it, or that it is done twice
+	doubt      *doubt // the answer was lost; nil if not
+	probeOf    *call  // this one looks what has become of another
+
 	slot bool          // holds one of the slots of MaxInFlight
 	done chan struct{} // capacity 1: a token once ended and not abandoned; closed instead for a future
 

@@ -74,6 +74,10 @@ func (k *core) request(q *call) error {
 func (k *core) cancel(q *call) (removed, done bool) {
 	switch q.place {
 	case queued:
+		if q.guid != "" && q.doubt != nil {
+			q.abandoned = true // it is looked for nevertheless, or it might be left behind
+			return false, false
+		}
 		k.queue.keep(func(other *call) bool { return other != q })
 		k.arrived(q) // before it is over: it has armed nothing
 		q.place = over
@@ -135,7 +139,11 @@ func (k *core) take(now time.Time, b []byte) []byte {
 	k.batch++
 	b = append(b[:0], k.link.control...)
 	k.link.control = k.link.control[:0]
-	for k.link.phase == live && k.queue.len() > 0 && len(b) < batchBytes {
+	for k.link.phase == live && len(b) < batchBytes && k.ready() {
+		if q := k.queue.at(0); q.doubt != nil {
+			b = k.look(now, b, q) // it stays, and with it what is behind
+			break
+		}
 		b = k.send(now, b, k.queue.pop())
 	}
 	if len(b) > 0 {
@@ -193,6 +201,9 @@ func (k *core) fail(q *call, err error) {
 func (k *core) end(q *call) {
 	q.place = over
 	k.arrived(q)
+	if q.abandoned && q.guid != "" && q.err == nil && k.final == nil && k.closing == nil {
+		k.orphaned(q)
+	}
 	k.ended = append(k.ended, q)
 }
 
@@ -217,7 +228,12 @@ func (k *core) info() SessionInfo {
 
 // wanting reports whether take would have something to write.
 func (k *core) wanting() bool {
-	return len(k.link.control) > 0 || k.link.phase == live && k.queue.len() > 0
+	return len(k.link.control) > 0 || k.link.phase == live && k.ready()
+}
+
+// ready reports whether the call in front may be sent, or looked for.
+func (k *core) ready() bool {
+	return k.queue.len() > 0 && (k.queue.at(0).doubt == nil || !k.queue.at(0).doubt.looking)
 }
 
 // alone reports whether q, which was queued just now, is all that there is to be done, and small.

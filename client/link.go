@@ -95,19 +95,24 @@ func (k *core) closed(err error) {
 	was := k.link
 	k.link = link{}
 	k.queue.keep(func(q *call) bool { return !q.transient })
-	var again []*call
+	var lost []*call
 	for k.sent.len() > 0 {
 		q := k.sent.pop()
 		switch {
 		case q.transient:
-		case q.abandoned:
+		case q.abandoned && q.guid == "":
 			k.fail(q, err)
-		case q.changes():
-			k.fail(q, fmt.Errorf("%w: %w", ErrConnectionLost, err))
 		default:
-			again = append(again, q)
+			lost = append(lost, q)
 		}
 	}
+	k.queue.keep(func(q *call) bool {
+		if q.doubt != nil { // what has been asked about it was lost; what is known of it was not
+			q.doubt.looking, q.doubt.found = false, nil
+		}
+		return true
+	})
+	again := k.lostWrites(lost, err)
 	for i := len(again) - 1; i >= 0; i-- {
 		again[i].place = queued
 		k.queue.unshift(again[i])

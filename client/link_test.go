@@ -32,20 +32,6 @@ func TestReadsOutliveAConnection(t *testing.T) {
 	}
 }
 
-// A write whose answer is lost has an unknown outcome, wherever it was lost.
-func TestWritesDoNot(t *testing.T) {
-	for _, where := range []clienttest.Where{clienttest.Before, clienttest.After} {
-		scene(t, func(t *testing.T, s *clienttest.Server, c *client.Client) {
-			s.Script(on("create2", where))
-			_, err := c.Create(t.Context(), "/a-", nil, client.Sequential())
-			wantErr(t, err, client.Unknown, client.ErrOutcomeUnknown, client.ErrConnectionLost)
-			if n := len(s.Children("/")); n != int(where)-1 {
-				t.Errorf("%d nodes", n)
-			}
-		})
-	}
-}
-
 // While no server is there, requests wait; what was not sent says so.
 func TestRequestsWaitForAServer(t *testing.T) {
 	scene(t, func(t *testing.T, s *clienttest.Server, c *client.Client) {

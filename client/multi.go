@@ -17,14 +17,17 @@ type Op struct {
 
 // OpCreate makes a node, like Create.
 func OpCreate(path string, data []byte, opts ...CreateOption) Op {
-	var q request
-	err := q.createOf(data, opts)
+	var q call
+	err := checkPath(path, true)
+	if err == nil {
+		q.request.path = path
+		err = q.createOf(data, opts)
+	}
 	if err == nil {
 		err = checkPath(path, q.sequential())
 	}
-	return Op{"create", wire.MultiOp{
-		Op: q.op, Path: path, Data: q.data, ACL: q.acl, Flags: q.flags, TTL: q.ttl,
-	}, err}
+	r := &q.request
+	return Op{"create", wire.MultiOp{Op: r.op, Path: r.path, Data: r.data, ACL: r.acl, Flags: r.flags, TTL: r.ttl}, err}
 }
 
 // OpSet replaces the data of a node, like Set.

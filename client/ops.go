@@ -14,6 +14,7 @@ type CreateOption func(*createSpec)
 
 type createSpec struct {
 	sequential, ephemeral, container bool
+	protected                        bool
 	ttl                              time.Duration
 	acl                              []wire.ACL
 	err                              error
@@ -43,6 +44,31 @@ func TTL(d time.Duration) CreateOption {
 
 // ttlMax is what fits the five bytes that servers keep of it, in milliseconds.
 const ttlMax = 1<<40 - 1
+
+// Protected puts an identifier in front of the name that only this call can have given: "lock-" becomes
+// "_c_<uuid>-lock-". If the answer is lost, the node is looked for by it, so that the outcome is known
+// whenever a server can be reached; and if nobody waits for the call any more, it is deleted again. So
+// no sequential or ephemeral node is left behind that nobody knows to be theirs.
+func Protected() CreateOption { return func(s *createSpec) { s.protected = true } }
+
+// WriteOption says how Set and Delete are to go about it.
+type WriteOption func(*writeSpec)
+
+type writeSpec struct{ idempotent bool }
+
+// Idempotent says that it does not matter who has made the change, or whether it was made twice. If the
+// answer is lost, a Set of any version is made again; a Set whose version and data are found has
+// succeeded, and so has a Delete whose node is gone. Do not use it where the one who makes the change is
+// the one who has won something.
+func Idempotent() WriteOption { return func(s *writeSpec) { s.idempotent = true } }
+
+func (q *call) writeOf(opts []WriteOption) {
+	var s writeSpec
+	for _, o := range opts {
+		o(&s)
+	}
+	q.idempotent = s.idempotent
+}
 
 // WithACL sets the access list.
 func WithACL(acl ...ACL) CreateOption {
@@ -80,16 +106,19 @@ func (s *createSpec) flags() (op wire.Op, flags int32, err error) {
 }
 
 // createOf fills q.
-func (q *request) createOf(data []byte, opts []CreateOption) error {
+func (q *call) createOf(data []byte, opts []CreateOption) error {
 	var s createSpec
 	for _, o := range opts {
 		o(&s)
 	}
 	var err error
 	q.op, q.flags, err = s.flags()
-	q.data, q.acl, q.ttl = data, s.acl, s.ttl.Milliseconds()
-	if q.acl == nil {
-		q.acl = openACL
+	q.request.data, q.request.acl, q.ttl = data, s.acl, s.ttl.Milliseconds()
+	if s.acl == nil {
+		q.request.acl = openACL
+	}
+	if s.protected {
+		q.protect()
 	}
 	return err
 }
@@ -150,8 +179,9 @@ func (c *Client) Children(ctx context.Context, path string) (Children, error) {
 }
 
 // Set replaces the data of a node that has the version named, and returns what is known of it then.
-func (c *Client) Set(ctx context.Context, path string, data []byte, version Version) (Stat, error) {
+func (c *Client) Set(ctx context.Context, path string, data []byte, version Version, opts ...WriteOption) (Stat, error) {
 	q := c.newCall(wire.OpSetData, path)
+	q.writeOf(opts)
 	q.request.data, q.version = data, int32(version)
 	if err := c.do(ctx, "set", path, q); err != nil {
 		return Stat{}, err
@@ -161,8 +191,9 @@ func (c *Client) Set(ctx context.Context, path string, data []byte, version Vers
 }
 
 // Delete deletes a node that has the version named and no children.
-func (c *Client) Delete(ctx context.Context, path string, version Version) error {
+func (c *Client) Delete(ctx context.Context, path string, version Version, opts ...WriteOption) error {
 	q := c.newCall(wire.OpDelete, path)
+	q.writeOf(opts)
 	q.version = int32(version)
 	if err := c.do(ctx, "delete", path, q); err != nil {
 		return err

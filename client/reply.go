@@ -74,5 +74,8 @@ func (k *core) replied(h wire.ReplyHeader, r *codec.Reader) error {
 	}
 	q.outcome = Definite
 	k.end(q)
+	if q.probeOf != nil {
+		k.probed(q)
+	}
 	return nil
 }
