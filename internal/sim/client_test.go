@@ -27,6 +27,7 @@ type client struct {
 	ending  bool // it has asked for the end of its session
 	busy    bool // the next request is on its way to be made
 	heardAt int64
+	opened  int64 // when it was last attached
 	tries   int
 	quiet   bool // sends nothing, not even a sign of life
 	answers int  // in all
@@ -130,7 +131,7 @@ func (c *client) welcomed(k *conn, one session.Session) {
 		return
 	}
 	c.id, c.password, c.timeout, c.open, c.heardAt, c.tries = one.ID, one.Password, int64(one.TimeoutMs), true, c.s.now, 0
-	k.timeout = c.timeout
+	k.timeout, c.opened = c.timeout, c.s.now
 	if len(c.watches) > 0 {
 		c.ask(&op{number: c.s.number(), kind: opRearm, rearm: c.watches, since: c.seen})
 	}

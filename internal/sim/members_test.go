@@ -120,9 +120,8 @@ func (n *server) register() {
 		o.planner.Failed()
 	}
 	if !o.planner.Busy() {
-		if o.asked = false; !n.s.inert {
-			o.planner.Replacement(now)
-		}
+		o.asked = false
+		o.planner.Replacement(now)
 		return
 	}
 	if o.waiting {

@@ -7,6 +7,7 @@ import (
 	"testing/cryptotest"
 
 	"github.com/grovekeeper/grove/server/replica"
+	"github.com/grovekeeper/grove/session"
 )
 
 // report is what came of a run.
@@ -75,6 +76,18 @@ func (s *sim) smooth() {
 	if s.opt.flawless && (s.marks[markUnknown] > 0 || s.marks[markElections] > 1 || s.marks[markExpired] > 0) {
 		s.broken("V4", "without any fault %d outcomes are unknown, there were %d elections, and %d sessions expired",
 			s.marks[markUnknown], s.marks[markElections], s.marks[markExpired])
+	}
+}
+
+// cared is V7: with everything well for a while, nobody loses a session who keeps it up.
+func (s *sim) cared(id session.ID) {
+	if s.storm || s.now < s.calmed+3*second {
+		return
+	}
+	for _, c := range s.clients {
+		if c.id == id && c.open && !c.quiet && !c.ending && c.conn != nil && s.now-c.opened > second {
+			s.broken("V7", "session %v of client %d expires, which is connected to server %d", id, c.i, c.conn.n.id)
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 //	GROVE_SIM_SEEDS  how many; 100 if it is not set
 //	GROVE_SIM_FAULTS the only kinds of trouble that a seed may have, with commas between; to find out
 //	                 which of them a failure needs
+//	GROVE_SIM_LONGER how many times longer than else; 1 if it is not set
 //	GROVE_SIM_PROCS  by how many processes; 1 if it is not set. Raft's chance belongs to the whole
 //	                 process, so one plays its seeds one after the other
 //
@@ -38,10 +39,17 @@ func TestSeeds(t *testing.T) {
 		fork(t, first, count, procs)
 		return
 	}
+	faults := only(os.Getenv("GROVE_SIM_FAULTS"))
+	changed := func(o *options) {
+		o.length *= int64(setting("GROVE_SIM_LONGER", 1))
+		if faults != nil {
+			faults(o)
+		}
+	}
 	var total report
 	begun, failed := time.Now(), 0
 	for seed := first; seed < first+count; seed++ {
-		r := run(t, seed, only(os.Getenv("GROVE_SIM_FAULTS")))
+		r := run(t, seed, changed)
 		if r.broken != nil {
 			failed++
 			t.Error(r.failure())

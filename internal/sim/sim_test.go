@@ -60,7 +60,7 @@ func (s *sim) until(end int64, done func() bool) bool {
 }
 
 // eventsMax is more than any sound run has.
-const eventsMax = 2_000_000
+const eventsMax = 20_000_000
 
 // number returns one that was not used before in this run.
 func (s *sim) number() uint64 { s.fresh++; return s.fresh }

@@ -12,7 +12,7 @@ type troubles struct {
 	trouble *rand.Rand
 	kinds   []fault
 	wiped   int64 // when a server last lost its disk
-	inert   bool  // no change of the membership is begun any more
+	calmed  int64 // when trouble ended
 }
 
 const maxRate = 1.05 // of a clock
@@ -206,7 +206,7 @@ func (n *server) resume() {
 
 // calm ends all trouble but what is to stay: servers outside of a majority may be gone for good.
 func (s *sim) calm() {
-	s.storm = false
+	s.storm, s.calmed = false, s.now
 	s.net.rate, s.net.slow = 0, 1
 	for _, i := range s.trouble.Perm(len(s.servers) - 1) {
 		n := s.servers[1+i]

@@ -236,6 +236,7 @@ func (t *truth) lives(r *record, c *state.Command) {
 					out.Zxid, r.term, one.Session.ID, b.judged)
 			}
 			if b.expired {
+				t.s.cared(one.Session.ID)
 				t.s.mark(markExpired)
 			}
 		}
