@@ -87,9 +87,9 @@ func (f *faults) disturb() {
 		id = f.leader()
 	}
 	pause := time.Duration(f.rand.IntN(600)) * time.Millisecond
-	what := f.rand.IntN(7)
+	what := f.rand.IntN(9)
 	f.t.Logf("%s: %s of server %d for %v", time.Now().Format("05.000"),
-		[]string{"kill", "stop", "cut", "stall", "transfer", "cut all", "wipe"}[what], id, pause)
+		[]string{"kill", "stop", "cut", "stall", "transfer", "cut all", "wipe", "change", "kill all"}[what], id, pause)
 	switch what {
 	case 0:
 		f.kill(id)
@@ -112,6 +112,16 @@ func (f *faults) disturb() {
 		for _, p := range f.pipes {
 			p.cut()
 		}
+	case 7:
+		f.change(id, pause)
+	case 8:
+		f.kill(id) // first, so that it is behind
+		for _, one := range []member.ID{1, 2, 3} {
+			if one != id {
+				f.kill(one)
+			}
+		}
+		f.start(1, 2, 3)
 	case 6:
 		f.kill(id)
 		if err := os.RemoveAll(f.path(id)); err != nil {
@@ -125,6 +135,22 @@ func (f *faults) disturb() {
 			return slices.Contains(s.Voters, uint64(f.servers[id].node)) && len(s.Outgoing) == 0
 		})
 	}
+}
+
+// change has a server removed, and let in again as another node.
+func (f *faults) change(id member.ID, pause time.Duration) {
+	c := f.dial(f.other(id), nil)
+	c.reconfigure("", fmt.Sprint(id))
+	f.gone(id)
+	if err := os.RemoveAll(f.path(id)); err != nil {
+		f.t.Fatal(err)
+	}
+	time.Sleep(pause)
+	f.start(id)
+	f.asked(id)
+	m, _ := f.table.Find(id)
+	f.dial(f.other(id), nil).reconfigure(m.String(), "")
+	f.await(id)
 }
 
 // progress waits until every scribe has been answered something new.
