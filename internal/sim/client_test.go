@@ -31,7 +31,6 @@ type client struct {
 	tries   int
 	quiet   bool // sends nothing, not even a sign of life
 	answers int  // in all
-	late    int64
 }
 
 func (s *sim) addClient(i int) {

@@ -135,7 +135,7 @@ func (n *server) register() {
 	case err != nil:
 		n.s.note("change ended", uint64(n.id), 0, 0, err.Error())
 	case done:
-		n.s.note("changed", uint64(n.id), uint64(now.Table.Version), 0, "")
+		n.s.note("changed", uint64(n.id), now.Table.Version, 0, "")
 		n.s.mark(markChanges)
 	case do:
 		n.step(o, step)

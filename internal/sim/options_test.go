@@ -49,7 +49,6 @@ type options struct {
 	servers  int
 	faults   fault
 	length   int64 // of the stormy part
-	calm     bool  // few faults at a time
 	clients  int
 	window   int   // requests of a client that may be under way
 	think    int64 // mean time between two requests of a client

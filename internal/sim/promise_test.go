@@ -9,12 +9,6 @@ import (
 
 // What servers promise each other must outlive the loss of power: invariants A2 and D1.
 
-// promises are what a server has said, for all its lives.
-type promises struct {
-	votes map[vote]uint64 // the candidate
-	term  map[uint64]uint64
-}
-
 type vote struct{ node, term uint64 }
 
 // promised holds a message that leaves n against what the disk of n would hold if the power went now.
