@@ -68,7 +68,8 @@ func (n *server) found(start replica.Start) {
 	m := state.New()
 	var out state.Outcome
 	m.Apply(znode.Zxid(start.Index), configure(foundingTable(n.s.opt.servers)), &out)
-	if err := n.writeCheckpoint(meta{n.node, start.Index, start.Term, start.ConfState, false}, imageOf(m.View())); err != nil {
+	at := meta{n.node, start.Index, start.Term, start.ConfState, false}
+	if err := n.writeCheckpoint(at, imageOf(m.View())); err != nil {
 		panic(err)
 	}
 }
@@ -152,7 +153,8 @@ func (n *server) boot() {
 	n.life++
 	n.up, n.paused, n.held, n.bomb = true, false, nil, 0
 	n.process = process{
-		pinned: map[uint64]*state.View{}, arrived: map[uint64]*state.Machine{}, dirty: map[string]bool{}, candidates: map[member.ID]candidate{}, alone: n.s.now,
+		pinned: map[uint64]*state.View{}, arrived: map[uint64]*state.Machine{}, dirty: map[string]bool{},
+		candidates: map[member.ID]candidate{}, alone: n.s.now,
 	}
 	n.fs.Hook(n.call)
 	n.s.note("boot", uint64(n.id), n.life, n.node, "")

@@ -129,7 +129,8 @@ func (c *client) welcomed(k *conn, one session.Session) {
 	if c.conn != k {
 		return
 	}
-	c.id, c.password, c.timeout, c.open, c.heardAt, c.tries = one.ID, one.Password, int64(one.TimeoutMs), true, c.s.now, 0
+	c.id, c.password, c.timeout = one.ID, one.Password, int64(one.TimeoutMs)
+	c.open, c.heardAt, c.tries = true, c.s.now, 0
 	k.timeout, c.opened = c.timeout, c.s.now
 	if len(c.watches) > 0 {
 		c.ask(&op{number: c.s.number(), kind: opRearm, rearm: c.watches, since: c.seen})

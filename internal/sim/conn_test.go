@@ -292,12 +292,14 @@ func (k *conn) judge(o *op, res *state.Result) {
 	r := t.at(uint64(res.Zxid))
 	switch {
 	case r == nil || r.op != o.number:
-		k.s.broken("D2", "client %d at server %d: operation %d is said to be %d, which is another", k.c.i, k.n.id, o.number, res.Zxid)
+		k.s.broken("D2", "client %d at server %d: operation %d is said to be %d, which is another",
+			k.c.i, k.n.id, o.number, res.Zxid)
 	case uint64(res.Zxid) <= o.atLeast:
 		k.s.broken("L1", "client %d at server %d: operation %d is %d, but %d was told of before it was sent",
 			k.c.i, k.n.id, o.number, res.Zxid, o.atLeast)
 	case res.Zxid <= k.written:
-		k.s.broken("L2", "client %d at server %d: operation %d is %d, the one before it %d", k.c.i, k.n.id, o.number, res.Zxid, k.written)
+		k.s.broken("L2", "client %d at server %d: operation %d is %d, the one before it %d",
+			k.c.i, k.n.id, o.number, res.Zxid, k.written)
 	case !sameResult(res, &r.outcome.Result):
 		k.s.broken("L1", "client %d at server %d: operation %d came to %+v, it should be %+v",
 			k.c.i, k.n.id, o.number, res, &r.outcome.Result)

@@ -317,7 +317,8 @@ func (s *sim) settled() error {
 		n := s.servers[m.ID]
 		mine := slices.DeleteFunc(slices.Clone(all), func(node uint64) bool { return node&0xff != uint64(m.ID) })
 		if len(mine) != 1 || !slices.Contains(list, mine[0]) || !n.retired && mine[0] != n.node {
-			return fmt.Errorf("server %d is in the table as %v, its node is %d, the membership is %v", m.ID, m.Role, n.node, conf)
+			return fmt.Errorf("server %d is in the table as %v, its node is %d, the membership is %v",
+				m.ID, m.Role, n.node, conf)
 		}
 	}
 	for _, node := range all {

@@ -98,7 +98,8 @@ func (c *client) drawOp() *op {
 		o.command = state.Command{Kind: state.Multi, ClientOp: o.number}
 		if kind == opMulti {
 			for range 1 + r.IntN(4) {
-				o.command.Multi = append(o.command.Multi, s.drawEdit(r, pick(r, opSet, opCreate, opDelete, opSequential, opEphemeral), o.number))
+				edit := pick(r, opSet, opCreate, opDelete, opSequential, opEphemeral)
+				o.command.Multi = append(o.command.Multi, s.drawEdit(r, edit, o.number))
 			}
 		} else {
 			o.command.Op = s.drawEdit(r, kind, o.number)

@@ -37,7 +37,8 @@ func (k *conn) exact(o *op, v, truth *state.View) {
 		return
 	}
 	got, want := v.Nodes.Get(o.path), truth.Nodes.Get(o.path)
-	if (got == nil) != (want == nil) || got != nil && (got.Stat() != want.Stat() || string(got.Data()) != string(want.Data())) {
+	if (got == nil) != (want == nil) ||
+		got != nil && (got.Stat() != want.Stat() || string(got.Data()) != string(want.Data())) {
 		k.s.broken("L3", "client %d at server %d reads %s at %d otherwise than it is", k.c.i, k.n.id, o.path, v.Zxid)
 	}
 	if o.kind == opChildren || o.kind == opWatchChildren {

@@ -30,7 +30,9 @@ func run(t *testing.T, seed uint64, change func(*options)) (rep report) {
 		change(&s.opt)
 	}
 	defer func() {
-		rep = report{seed: seed, opt: s.opt, hash: s.trace.hash, steps: s.trace.count, marks: s.marks, agreed: s.truth.last()}
+		rep = report{
+			seed: seed, opt: s.opt, hash: s.trace.hash, steps: s.trace.count, marks: s.marks, agreed: s.truth.last(),
+		}
 		switch v := recover().(type) {
 		case nil:
 		case violation:

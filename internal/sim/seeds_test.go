@@ -126,7 +126,8 @@ func setting(name string, otherwise uint64) uint64 {
 
 // failure says what went wrong, and how to see it again.
 func (r *report) failure() string {
-	return fmt.Sprintf("%s: %s\n%s\nseed %d: %v\nagain: GROVE_SIM_SEED=%d GROVE_SIM_SEEDS=1 go test -v -run TestSeeds ./internal/sim",
+	return fmt.Sprintf("%s: %s\n%s\nseed %d: %v\n"+
+		"again: GROVE_SIM_SEED=%d GROVE_SIM_SEEDS=1 go test -v -run TestSeeds ./internal/sim",
 		r.broken.law, r.broken.text, r.last, r.seed, r.opt, r.seed)
 }
 

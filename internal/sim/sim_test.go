@@ -92,7 +92,8 @@ const (
 	marksEnd
 )
 
-var markNames = [...]string{"elections", "crashes", "power cuts", "cut in the middle of a call", "failed flushes", "resends",
+var markNames = [...]string{"elections", "crashes", "power cuts",
+	"cut in the middle of a call", "failed flushes", "resends",
 	"sessions expired", "sessions moved", "events", "writes", "reads", "syncs", "unknown outcomes", "images installed",
 	"images torn", "membership changes", "servers replaced", "deep checks of promises", "watches armed again"}
 

@@ -89,7 +89,8 @@ func (s *sim) openTruth(start replica.Start) {
 		s: s, machine: state.New(), first: start.Index + 1,
 		votes: map[vote]uint64{}, leaders: map[uint64]uint64{}, terms: map[uint64]uint64{}, confs: map[uint64]string{},
 		origins: map[uint8]state.Origin{}, effects: map[uint64]uint64{}, asked: map[uint64]*op{},
-		sessions: map[session.ID]*biography{}, suffixes: map[parentOf]string{}, early: map[verdict]string{}, changes: map[string][]touch{},
+		sessions: map[session.ID]*biography{}, suffixes: map[parentOf]string{}, early: map[verdict]string{},
+		changes: map[string][]touch{},
 	}
 	var out state.Outcome
 	t.machine.Apply(znode.Zxid(start.Index), configure(foundingTable(s.opt.servers)), &out)

@@ -279,7 +279,8 @@ func (k *conn) check(now *state.View, a armed, since znode.Zxid) (watch.EventTyp
 	m := then.view.Nodes.Get(a.path)
 	differs := (n == nil) != (m == nil)
 	if n != nil && m != nil {
-		differs = a.kind == watch.Data && n.Mzxid() != m.Mzxid() || a.kind == watch.Child && n.Stat().Pzxid != m.Stat().Pzxid
+		differs = a.kind == watch.Data && n.Mzxid() != m.Mzxid() ||
+			a.kind == watch.Child && n.Stat().Pzxid != m.Stat().Pzxid
 	}
 	if differs != gone {
 		k.s.broken("O5", "client %d comes back to server %d: %v of %s since %d differs %v, told %v",
