@@ -100,26 +100,33 @@ type shell struct {
 	writing sync.Mutex // held from take until it is known what went out; taken before mu
 	outlet  outlet     // guarded by writing
 
-	mu      sync.Mutex // guards the fields below
-	closing bool       // somebody is in Close
-	core    core
-	conn    net.Conn      // nil while there is none
-	reason  error         // why there is none; nil if one has never been missed
-	changed chan struct{} // closed and replaced at every change of state
+	mu        sync.Mutex // guards the fields below
+	closing   bool       // somebody is in Close
+	core      core
+	conn      net.Conn // nil while there is none
+	reason    error    // why there is none; nil if one has never been missed
+	listeners map[*listener]bool
+	holders   map[*holder]bool
+	changed   chan struct{} // closed and replaced at every change of state
 }
 
 func start(cfg Config, addrs []string) *shell {
 	s := &shell{
-		cfg:     cfg,
-		slots:   make(chan struct{}, cfg.MaxInFlight),
-		wake:    make(chan struct{}, 1),
-		stopped: make(chan struct{}),
-		changed: make(chan struct{}),
+		cfg:       cfg,
+		slots:     make(chan struct{}, cfg.MaxInFlight),
+		wake:      make(chan struct{}, 1),
+		stopped:   make(chan struct{}),
+		changed:   make(chan struct{}),
+		listeners: map[*listener]bool{},
+		holders:   map[*holder]bool{},
 		core: core{settings: coreSettings{
 			timeout:        cfg.SessionTimeout,
 			connectTimeout: cfg.ConnectTimeout,
 			drift:          cfg.ClockDrift,
 		}},
+	}
+	if t := cfg.Ticket; t.ID != 0 {
+		s.core.session = session{id: t.ID, password: t.Password, zxid: int64(t.Zxid), timeout: cfg.SessionTimeout}
 	}
 	s.calls.New = func() any { return &call{done: make(chan struct{}, 1)} }
 	s.group, s.ctx = group.New(context.Background())
@@ -134,13 +141,13 @@ func start(cfg Config, addrs []string) *shell {
 func (s *shell) await(ctx context.Context) (SessionInfo, error) {
 	for {
 		s.mu.Lock()
-		info, phase, final := s.core.info(), s.core.link.phase, s.core.final
+		info, state, final := s.core.info(), s.core.state, s.core.final
 		changed := s.changed
 		s.mu.Unlock()
 		switch {
 		case final != nil:
 			return info, final
-		case phase == live:
+		case state == Connected:
 			return info, nil
 		}
 		select {
@@ -204,7 +211,9 @@ func (s *shell) stop(err error) {
 		s.conn.Close() // ends a read and a write; the error would tell nothing
 	}
 	out := s.collect(nil)
+	changes, holders := s.changes()
 	s.mu.Unlock()
+	s.log(changes, holders)
 	s.group.Stop()
 	s.deliver(out)
 	if err := s.group.Wait(); err != nil {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -40,6 +41,15 @@ type Config struct {
 	// MaxReply is the size of the largest answer, in bytes. Zero means 16 MiB. A server that sends
 	// more is left.
 	MaxReply int
+
+	// Auth are the credentials that are told on every connection.
+	Auth []Credential
+
+	// TLS is what connections are made safe with. Nil means they are not.
+	TLS *tls.Config
+
+	// Ticket is a session to be continued. Its zero value means a new one.
+	Ticket Ticket
 
 	// Dialer opens connections. Nil means TCP.
 	Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -119,6 +129,11 @@ func (c *Config) complete(servers int) error {
 	}
 	if !(c.ClockDrift >= 0 && c.ClockDrift < 1) {
 		return fmt.Errorf("%w: ClockDrift is %v: want 0 up to 1", ErrInvalidArgument, c.ClockDrift)
+	}
+	for _, a := range c.Auth {
+		if a.Scheme == "" || a.Data == nil {
+			return fmt.Errorf("%w: a credential without scheme or data", ErrInvalidArgument)
+		}
 	}
 	c.fill(servers)
 	return nil

@@ -25,6 +25,7 @@ type core struct {
 
 	ended   []*call       // not yet delivered
 	changes []StateChange // not yet told
+	state   State         // the latest of them
 	closing *call         // the end of the session, once asked for
 	final   error         // why nothing is taken on any more; nil while it is
 }
@@ -209,6 +210,7 @@ func (k *core) end(q *call) {
 
 // tell notes a change of state.
 func (k *core) tell(s State, err error) {
+	k.state = s
 	k.changes = append(k.changes, StateChange{State: s, Session: k.info(), Err: err})
 }
 
@@ -233,12 +235,12 @@ func (k *core) wanting() bool {
 
 // ready reports whether the call in front may be sent, or looked for.
 func (k *core) ready() bool {
-	return k.queue.len() > 0 && (k.queue.at(0).doubt == nil || !k.queue.at(0).doubt.looking)
+	return k.link.proving == 0 && k.queue.len() > 0 && (k.queue.at(0).doubt == nil || !k.queue.at(0).doubt.looking)
 }
 
 // alone reports whether q, which was queued just now, is all that there is to be done, and small.
 func (k *core) alone(q *call) bool {
-	return k.link.phase == live && k.queue.len() == 1 && k.sent.len() == 0 && k.link.ping.IsZero() &&
+	return k.link.phase == live && k.link.proving == 0 && k.queue.len() == 1 && k.sent.len() == 0 && k.link.ping.IsZero() &&
 		len(k.link.control) == 0 && len(q.request.data) <= aloneMax
 }
 

@@ -25,7 +25,10 @@ type link struct {
 	fault   error  // why the connection is to be given up; nil while it is not
 
 	opened, heard, spoke time.Time
-	rearming             deque[[]*spot] // to be armed again: one for each setWatches under way
+	secrets              []secret // to be told once there is a session
+	proving              int      // how many of them have not been answered
+
+	rearming deque[[]*spot] // to be armed again: one for each setWatches under way
 
 	ping time.Time // when the ping under way was due; zero if there is none
 }
@@ -33,8 +36,8 @@ type link struct {
 // dialled is told that a connection to server stands. It begins with the handshake, and nothing else
 // is sent before that is answered: a server that refuses closes the connection, and requests in its
 // receive buffer would turn its answer into a reset.
-func (k *core) dialled(now time.Time, server string) {
-	k.link = link{phase: greeting, server: server, opened: now, heard: now, spoke: now}
+func (k *core) dialled(now time.Time, server string, secrets []secret) {
+	k.link = link{phase: greeting, server: server, secrets: secrets, opened: now, heard: now, spoke: now}
 	m := wire.ConnectRequest{
 		LastZxidSeen: k.session.zxid,
 		TimeoutMs:    int32(k.settings.timeout / time.Millisecond),
@@ -65,7 +68,7 @@ func (k *core) greeted(now time.Time, frame []byte) error {
 	if m.TimeoutMs <= 0 || m.SessionID == 0 {
 		return fmt.Errorf("%w: handshake: no session was granted", ErrProtocol)
 	}
-	if k.session.id == 0 {
+	if k.session.id == 0 || k.session.incarnation == 0 { // the latter with a ticket
 		k.session.incarnation++
 	}
 	k.session.id = SessionID(m.SessionID)
@@ -73,8 +76,11 @@ func (k *core) greeted(now time.Time, frame []byte) error {
 	k.session.timeout = time.Duration(m.TimeoutMs) * time.Millisecond
 	k.session.lease = k.link.opened
 	k.link.phase = live
+	k.prove()
 	k.rearm()
-	k.tell(Connected, nil)
+	if k.link.proving == 0 {
+		k.tell(Connected, nil)
+	}
 	return nil
 }
 
@@ -92,7 +98,6 @@ func (k *core) closed(err error) {
 	if k.link.fault != nil {
 		err = k.link.fault
 	}
-	was := k.link
 	k.link = link{}
 	k.queue.keep(func(q *call) bool { return !q.transient })
 	var lost []*call
@@ -117,7 +122,7 @@ func (k *core) closed(err error) {
 		again[i].place = queued
 		k.queue.unshift(again[i])
 	}
-	if was.phase == live {
+	if k.state == Connected && !k.over() {
 		k.tell(Suspended, err)
 	}
 	if k.closing != nil && k.closing.place == queued && k.session.id == 0 {

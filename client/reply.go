@@ -34,6 +34,8 @@ func (k *core) dispatch(now time.Time, frame []byte) error {
 	switch h.Xid {
 	case wire.XidNotification:
 		return k.notified(h, &r)
+	case wire.XidAuth:
+		return k.proved(h)
 	case wire.XidSetWatches:
 		return k.rearmed(h)
 	case wire.XidPing:

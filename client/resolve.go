@@ -49,7 +49,7 @@ type verdict uint8
 
 const (
 	nobodyKnows verdict = iota
-	noEffect // or none that is left, or one that may be had twice: it is sent again
+	noEffect            // or none that is left, or one that may be had twice: it is sent again
 	wasRun
 	lookAgain // one more probe is needed
 )

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/grovekeeper/grove/internal/wire"
@@ -30,13 +32,13 @@ func (r *reader) run() error {
 		if !sleep(s.ctx, wait) {
 			return nil
 		}
-		conn, err := r.dial(addr)
+		conn, secrets, err := r.dial(addr)
 		if err != nil {
 			r.lost(addr, err)
 			continue
 		}
 		began := time.Now()
-		err = r.serve(conn, addr)
+		err = r.serve(conn, addr, secrets)
 		if time.Since(began) >= steady || errors.Is(err, ErrSessionExpired) {
 			r.hosts.connected()
 		}
@@ -45,16 +47,27 @@ func (r *reader) run() error {
 	return nil
 }
 
-func (r *reader) dial(addr string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(r.shell.ctx, r.shell.cfg.ConnectTimeout)
+// dial opens a connection, and asks for what is to be told on it.
+func (r *reader) dial(addr string) (net.Conn, []secret, error) {
+	cfg := &r.shell.cfg
+	ctx, cancel := context.WithTimeout(r.shell.ctx, cfg.ConnectTimeout)
 	defer cancel()
-	return r.shell.cfg.Dialer(ctx, "tcp", addr)
+	secrets, err := cfg.secrets(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, err := cfg.Dialer(ctx, "tcp", addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, err = cfg.secure(ctx, conn, addr)
+	return conn, secrets, err
 }
 
 // serve reads frames until the connection ends, and says why it did.
-func (r *reader) serve(conn net.Conn, addr string) error {
+func (r *reader) serve(conn net.Conn, addr string, secrets []secret) error {
 	defer conn.Close()
-	if !r.shell.dialled(conn, addr) {
+	if !r.shell.dialled(conn, addr, secrets) {
 		return ErrClosed
 	}
 	r.buf = r.buf[:0]
@@ -116,14 +129,14 @@ func (r *reader) frames() error {
 		err = s.core.frame(now, frame)
 	}
 	more := s.core.wanting()
-	changes := s.changes()
+	changes, holders := s.changes()
 	r.out = s.collect(r.out)
 	s.mu.Unlock()
 	r.buf = r.buf[:copy(r.buf, rest)]
 	if more {
 		s.nudge()
 	}
-	s.log(changes)
+	s.log(changes, holders)
 	s.deliver(r.out)
 	return err
 }
@@ -140,11 +153,11 @@ func (r *reader) lost(addr string, err error) {
 	}
 	s.reason = &linkError{addr, err}
 	s.core.closed(s.reason)
-	changes := s.changes()
+	changes, holders := s.changes()
 	r.out = s.collect(r.out)
 	s.mu.Unlock()
 	s.nudge() // there may be a new time to tick at
-	s.log(changes)
+	s.log(changes, holders)
 	s.deliver(r.out)
 	if len(changes) == 0 {
 		s.cfg.Logger.Debug("server not reached", "server", addr, "err", err)
@@ -278,14 +291,14 @@ func (s *shell) push(alone bool) {
 }
 
 // dialled tells the core of a new connection, unless the client is closed.
-func (s *shell) dialled(conn net.Conn, addr string) bool {
+func (s *shell) dialled(conn net.Conn, addr string, secrets []secret) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.core.over() {
 		return false
 	}
 	s.conn = conn
-	s.core.dialled(time.Now(), addr)
+	s.core.dialled(time.Now(), addr, secrets)
 	s.nudge()
 	return true
 }
@@ -335,17 +348,28 @@ func (s *shell) deliver(calls []*call) {
 }
 
 // changes takes the changes of state, and wakes whoever waits for one. Under the lock.
-func (s *shell) changes() []StateChange {
-	changes := s.core.changes
-	if len(changes) > 0 {
-		s.core.changes = nil
-		close(s.changed)
-		s.changed = make(chan struct{})
+func (s *shell) changes() (changes []StateChange, holders []*holder) {
+	changes = s.core.changes
+	if len(changes) == 0 {
+		return nil, nil
 	}
-	return changes
+	s.core.changes = nil
+	close(s.changed)
+	s.changed = make(chan struct{})
+	s.spread(changes)
+	for _, c := range changes {
+		if c.State == Expired || c.State == Closed {
+			return changes, slices.Collect(maps.Keys(s.holders))
+		}
+	}
+	return changes, nil
 }
 
-func (s *shell) log(changes []StateChange) {
+// log writes the changes down, and lets holders see for themselves what they mean. Without the lock.
+func (s *shell) log(changes []StateChange, holders []*holder) {
+	for _, h := range holders {
+		h.check()
+	}
 	for _, c := range changes {
 		attrs := []any{"state", c.State.String(), "session", slog.Uint64Value(uint64(c.Session.ID)),
 			"server", c.Session.Server}
