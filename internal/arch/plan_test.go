@@ -138,7 +138,7 @@ var guests = []struct {
 	{"github.com/cespare/xxhash/v2", []string{"session", "znode"}},
 	{"go.etcd.io/raft/v3/raftpb", []string{"internal/sim", "server", "server/replica", "server/peer"}}, // server carries between the two
 	{"go.etcd.io/raft/v3", []string{"server/replica"}},
-	{"google.golang.org/protobuf", []string{"internal/sim", "server/replica", "server/peer"}}, // raftpb's messages are such
+	{"google.golang.org/protobuf", []string{"internal/sim", "server", "server/replica", "server/peer"}}, // raftpb's messages are such
 	{"go.etcd.io/bbolt", []string{"server/checkpoint"}},
 	{"github.com/prometheus", []string{"server/admin"}},
 	{"golang.org/x/sys", []string{"internal/disk", "server/checkpoint"}}, // system calls on the files they own
