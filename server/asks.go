@@ -125,7 +125,11 @@ func (m *members) lead(ctx context.Context, req member.Request, ids []znode.Iden
 	m.mu.Lock()
 	g := m.registrar
 	m.mu.Unlock()
-	if g == nil {
+	switch {
+	case g != nil:
+	case m.s.replica.Load().Status().Role == replica.Leader:
+		return 0, wire.CodeReconfigInProgress // it has begun to lead this moment
+	default:
 		return 0, errNoLeader
 	}
 	outcome := make(chan reconfigured, 1)

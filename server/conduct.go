@@ -27,6 +27,7 @@ type conductor struct {
 	office  office
 	led     time.Time // when somebody was last known to lead
 	touched time.Time // when the leader was last told who was heard
+	untold  []int64   // who was heard, and there was no room to tell. Bound: touchesMax
 	began   time.Time
 	stood   bool // somebody has led since the start, or this server has stood for election
 }
@@ -112,15 +113,15 @@ func (c *conductor) touch(status replica.Status, now time.Time) {
 		return
 	}
 	c.touched = now
-	heard := c.s.front.Heard()
-	if len(heard) == 0 {
+	ids := c.untold
+	for _, id := range c.s.front.Heard() {
+		ids = append(ids, int64(id))
+	}
+	if c.untold = nil; len(ids) == 0 {
 		return
 	}
-	ids := make([]int64, len(heard))
-	for i, id := range heard {
-		ids[i] = int64(id)
-	}
 	if err := c.s.peers.Hear(status.Leader, ids); err != nil {
+		c.untold = ids[:min(len(ids), touchesMax)]
 		c.s.log.Warn("the leader was not told who was heard", "leader", member.Node(status.Leader), "err", err)
 	}
 }
@@ -141,7 +142,7 @@ func (s *Server) applyForPlace(ctx context.Context) error {
 	me, listed := s.cfg.Peers.Find(s.node.ID())
 	body := member.Candidate{Node: s.node, Member: me}.Append(nil)
 	warned := false
-	for {
+	for !s.removed.Load() {
 		placed := s.placed()
 		warned = warned || placed && s.warnOfStrangers()
 		if !placed || s.replica.Load().Status().Leader == 0 {
@@ -160,6 +161,7 @@ func (s *Server) applyForPlace(ctx context.Context) error {
 			return nil
 		}
 	}
+	return nil
 }
 
 // warnOfStrangers says which of the servers that this one was given as peers are no members. They may never

@@ -87,8 +87,8 @@ func (m *members) inquire(ctx context.Context) error {
 func (m *members) hear(from member.ID, h hearsay) error {
 	own, node := m.seen(), uint64(m.s.node)
 	if h.zxid > own.zxid && slices.Contains(own.nodes, node) && !slices.Contains(h.nodes, node) {
-		return fmt.Errorf("%s is of no member any more, says server %d; with an empty directory this server can ask to be let in: %w",
-			m.s.cfg.Dir, from, replica.ErrRemoved)
+		return fmt.Errorf("%s is of no member any more, says server %d; with an empty directory this server can ask "+
+			"to be let in: %w", m.s.cfg.Dir, from, replica.ErrRemoved)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -19,11 +19,26 @@ func TestTheLeaderIsRemoved(t *testing.T) {
 		leader := q.leader()
 		c := q.dial(q.other(leader), nil)
 		c.create(fmt.Sprintf("/%d", leader), 0)
+		q.settled()
 		c.reconfigure("", fmt.Sprint(leader))
 		q.gone(leader)
 		c.create(fmt.Sprintf("/%d/a", leader), 0)
 		q.agree(c.zxid)
 	}
+}
+
+// settled waits until the leader knows all voters to be there: a moment after the first start it does not.
+func (q *quorum) settled() {
+	q.t.Helper()
+	q.eventually("voters who are there", func() bool {
+		s := q.servers[q.leader()].replica.Load().Status()
+		for _, v := range s.Voters {
+			if v != s.ID && !s.Progress[v].Active {
+				return false
+			}
+		}
+		return s.Progress != nil
+	})
 }
 
 // other returns a server that runs, but for one.
@@ -59,6 +74,7 @@ func TestAClientHasItsServerRemoved(t *testing.T) {
 		if !leads {
 			gone = q.other(gone)
 		}
+		q.settled()
 		c := q.dial(gone, nil)
 		c.send(wire.OpReconfig, &wire.ReconfigRequest{Leaving: fmt.Sprint(gone), CurrentVersion: -1})
 		answered, code := c.outcome()
@@ -109,6 +125,7 @@ func TestFromOneToThreeAndBack(t *testing.T) {
 	q.joinWith(c, 3, founders)
 	c = q.dial(3, c)
 	c.create("/q/three", 0)
+	q.settled()
 	c.reconfigure("", "1,2")
 	q.gone(1)
 	q.gone(2)
@@ -128,6 +145,7 @@ func TestTwoChangesAtOnce(t *testing.T) {
 	q.start(1, 2, 3, 4, 5)
 	q.await(1, 2, 3, 4, 5)
 	leader := q.leader()
+	q.settled()
 	from := int64(q.servers[leader].table().Version)
 	var clients []*client
 	for id := range q.servers {

@@ -46,6 +46,9 @@ const (
 	registerEvery = 50 * time.Millisecond
 	// reconfigureTime is how long a change may wait for its servers to catch up.
 	reconfigureTime = 3 * time.Minute
+	// closeLooks and closePause bound how long a change is waited for whose term is over.
+	closeLooks = 20
+	closePause = 5 * time.Millisecond
 	// leastVoters is how many participants a client must leave.
 	leastVoters = 1
 )
@@ -132,15 +135,18 @@ func (g *registrar) finish(r reconfigured) {
 	g.change = nil
 }
 
-// close answers who still waits when the term is over. What the table shows has been agreed: the change
-// may have removed this server.
+// close answers who still waits when the term is over. What the table shows has been agreed: the change may
+// have removed this server, whose term is over when Raft knows that, a little before the table does.
 func (g *registrar) close() {
 	if g.change == nil {
 		return
 	}
-	if now := g.m.cluster(time.Now()); g.planner.Shows(now) {
-		g.finish(reconfigured{zxid: znode.Zxid(now.Table.Version)})
-		return
+	for range closeLooks {
+		if now := g.m.cluster(time.Now()); g.planner.Shows(now) {
+			g.finish(reconfigured{zxid: znode.Zxid(now.Table.Version)})
+			return
+		}
+		time.Sleep(closePause)
 	}
 	g.finish(reconfigured{err: member.ErrUndecided})
 }

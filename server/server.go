@@ -49,6 +49,7 @@ type Server struct {
 	members *members
 	images  *images
 	touches touches
+	removed atomic.Bool   // this server is no member any more
 	judging atomic.Uint64 // the term in which this server last began to lead
 	errands *group.Group  // what connections ask of other servers
 	signals signals
@@ -208,6 +209,7 @@ func (s *Server) partake(ctx context.Context) error {
 	if !errors.Is(err, replica.ErrRemoved) || s.peers == nil {
 		return err
 	}
+	s.removed.Store(true)
 	parting, cancel := context.WithTimeout(ctx, partingTime)
 	defer cancel()
 	s.front.Drain(parting)
