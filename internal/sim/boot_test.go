@@ -206,7 +206,7 @@ func (n *server) feedConfig(machine *state.Machine, m meta) feed.Config {
 	cfg := feed.Config{
 		Machine: machine, Log: n, Server: n.id, RecentFrom: znode.Zxid(m.index), RecentMax: o.recentMax,
 		InboxBytesMax: 1 << 20, PendingBytesMax: 1 << 20, OnSessions: n.sessions,
-		Checkpoint: feed.CheckpointPolicy{Entries: o.checkpointEvery}, Term: m.term, ConfState: m.conf,
+		Checkpoint: feed.CheckpointPolicy{Entries: o.checkpoints()}, Term: m.term, ConfState: m.conf,
 	}
 	if o.inboxSmall {
 		cfg.InboxBytesMax = 600

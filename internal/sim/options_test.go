@@ -62,6 +62,7 @@ type options struct {
 	timeoutHigh     int64
 	segment         int64
 	checkpointEvery int
+	checkpointOften int    // with compact
 	retain          uint64 // entries kept in the log below a checkpoint
 	recentMax       int
 	smallLimits     bool // of the replica: small enough to be met
@@ -96,9 +97,7 @@ func drawOptions(seed uint64) options {
 	if o.flawless = r.IntN(20) == 0; o.flawless {
 		o.faults, o.inboxSmall = 0, false
 	}
-	if o.faults&compact != 0 {
-		o.checkpointEvery = pick(r, 5, 20, 60)
-	}
+	o.checkpointOften = pick(r, 5, 20, 60)
 	for i := range o.mixes {
 		if r.IntN(3) > 0 {
 			o.mixes[i] = 1 + r.IntN(8)
@@ -116,5 +115,13 @@ func (o options) String() string {
 	return fmt.Sprintf("%d servers, %d clients with %d requests each, %d ms, raft tick %d ms, faults [%v] every %d ms,"+
 		" sessions %d-%d ms by %d, segments of %d, a checkpoint every %d, %d kept, small limits %v, mix %v",
 		o.servers, o.clients, o.window, o.length/milli, o.tick/milli, o.faults, o.troubles/milli,
-		o.timeoutLow, o.timeoutHigh, o.sessionTick, o.segment, o.checkpointEvery, o.retain, o.smallLimits, o.mixes)
+		o.timeoutLow, o.timeoutHigh, o.sessionTick, o.segment, o.checkpoints(), o.retain, o.smallLimits, o.mixes)
+}
+
+// checkpoints returns after how many entries a checkpoint is due.
+func (o options) checkpoints() int {
+	if o.has(compact) {
+		return o.checkpointOften
+	}
+	return o.checkpointEvery
 }

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 //	GROVE_SIM_SEED   the first; 1 if it is not set
 //	GROVE_SIM_SEEDS  how many; 100 if it is not set
 //	GROVE_SIM_FAULTS the only kinds of trouble that a seed may have, with commas between; to find out
-//	                 which of them a failure needs
+//	                 which of them a failure needs. Those with a plus it has in any case
 //	GROVE_SIM_LONGER how many times longer than else; 1 if it is not set
 //	GROVE_SIM_PROCS  by how many processes; 1 if it is not set. Raft's chance belongs to the whole
 //	                 process, so one plays its seeds one after the other
@@ -103,18 +103,32 @@ func fork(t *testing.T, first, count, procs uint64) {
 	}
 }
 
-// only returns a change that leaves a seed no other kinds of trouble than those named.
+// only returns a change that leaves a seed no other kinds of trouble than those named, and gives it
+// those that are named with a plus.
 func only(names string) func(*options) {
 	if names == "" {
 		return nil
 	}
-	var kinds fault
-	for i, name := range faultNames {
-		if slices.Contains(strings.Split(names, ","), name) {
-			kinds |= 1 << i
+	var kept, added fault
+	for one := range strings.SplitSeq(names, ",") {
+		name, plus := strings.CutPrefix(one, "+")
+		i := slices.Index(faultNames[:], name)
+		switch {
+		case i < 0:
+			panic("no such trouble: " + name)
+		case plus:
+			added |= 1 << i
+		default:
+			kept |= 1 << i
 		}
 	}
-	return func(o *options) { o.faults &= kinds }
+	if kept == 0 {
+		kept = faultsEnd - 1
+	}
+	return func(o *options) {
+		o.faults = o.faults&kept | added
+		o.flawless = o.flawless && added == 0
+	}
 }
 
 func setting(name string, otherwise uint64) uint64 {
