@@ -154,6 +154,9 @@ func (g *registrar) close() {
 // look goes on with the change under way, or finds one to begin.
 func (g *registrar) look(at time.Time) {
 	now := g.m.cluster(at)
+	if !now.Leading {
+		return // the term is over, which close is for
+	}
 	if len(now.Table.Members) == 0 {
 		g.introduce(now)
 		return
