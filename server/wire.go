@@ -70,7 +70,7 @@ func (s *Server) identify(machine *state.Machine) (checkpoint.Meta, error) {
 func (s *Server) wire(machine *state.Machine, meta checkpoint.Meta) {
 	recent := s.disk.store.Recent()
 	s.members = newMembers(s)
-	s.images = &images{s: s, pinned: map[uint64]*state.View{}, taken: make(chan struct{})}
+	s.images = &images{s: s, pinned: map[uint64]*state.View{}}
 	s.feed = feed.New(feed.Config{
 		Machine: machine, Log: courier{s}, Server: s.node.ID(), Term: meta.Term, ConfState: meta.Members,
 		Recent: recent.Changes, RecentFrom: recent.From, RecentMax: s.cfg.RecentChangesMax,
