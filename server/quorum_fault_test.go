@@ -139,8 +139,7 @@ func (f *faults) disturb() {
 
 // change has a server removed, and let in again as another node.
 func (f *faults) change(id member.ID, pause time.Duration) {
-	c := f.dial(f.other(id), nil)
-	c.reconfigure("", fmt.Sprint(id))
+	f.reconfigure(id, "", fmt.Sprint(id))
 	f.gone(id)
 	if err := os.RemoveAll(f.path(id)); err != nil {
 		f.t.Fatal(err)
@@ -149,8 +148,22 @@ func (f *faults) change(id member.ID, pause time.Duration) {
 	f.start(id)
 	f.asked(id)
 	m, _ := f.table.Find(id)
-	f.dial(f.other(id), nil).reconfigure(m.String(), "")
+	f.reconfigure(id, m.String(), "")
 	f.await(id)
+}
+
+// reconfigure asks another server than id for a change, again as long as one is under way.
+func (f *faults) reconfigure(id member.ID, joining, leaving string) {
+	f.t.Helper()
+	c := f.dial(f.other(id), nil)
+	f.eventually("a change", func() bool {
+		c.send(wire.OpReconfig, &wire.ReconfigRequest{Joining: joining, Leaving: leaving, CurrentVersion: -1})
+		answered, code := c.outcome()
+		if !answered || code != wire.CodeOK && code != wire.CodeReconfigInProgress && code != wire.CodeNewConfigNoQuorum {
+			f.t.Fatalf("a change of the membership: answered %v with %v", answered, code)
+		}
+		return code == wire.CodeOK
+	})
 }
 
 // progress waits until every scribe has been answered something new.
