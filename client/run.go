@@ -195,7 +195,9 @@ func (w *writer) run() error {
 		// many callers, and their next requests should travel together, too.
 		runtime.Gosched()
 		w.tick(timer)
-		w.shell.writing.Lock()
+		if !w.shell.writing.TryLock() {
+			continue // a caller is writing, and sees to it afterwards; who ticks must not wait for that
+		}
 		for w.shell.flush() {
 		}
 		w.shell.writing.Unlock()
@@ -208,9 +210,12 @@ func (w *writer) tick(timer *time.Timer) {
 	now := time.Now()
 	s.mu.Lock()
 	s.core.tick(now)
-	due := s.core.due()
+	due, conn, fault := s.core.due(), s.conn, s.core.link.fault
 	w.out = s.collect(w.out)
 	s.mu.Unlock()
+	if fault != nil && conn != nil {
+		conn.Close() // ends a read and a write; the reader tells the core
+	}
 	w.arm(timer, now, due)
 	s.deliver(w.out)
 }
@@ -288,6 +293,12 @@ func (s *shell) push(alone bool) {
 	}
 	s.flush()
 	s.writing.Unlock()
+	s.mu.Lock()
+	more := s.core.wanting()
+	s.mu.Unlock()
+	if more { // the writer may have looked meanwhile, and found us here
+		s.nudge()
+	}
 }
 
 // dialled tells the core of a new connection, unless the client is closed.

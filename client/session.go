@@ -213,20 +213,20 @@ func (h *holder) leave() {
 }
 
 // lost says why the session of h is lost, or how long it is good for.
-func (s *shell) lost(h *holder, now time.Time) (err error, left time.Duration) {
+func (s *shell) lost(h *holder, now time.Time) (left time.Duration, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	info := s.core.info()
 	switch {
 	case s.core.final != nil:
-		return &SessionLostError{Session: h.session, State: Closed}, 0
+		return 0, &SessionLostError{Session: h.session, State: Closed}
 	case info.ID != h.session.ID || info.ID == 0:
-		return &SessionLostError{Session: h.session, State: Expired}, 0
+		return 0, &SessionLostError{Session: h.session, State: Expired}
 	case !now.Before(info.Deadline):
-		return &SessionLostError{Session: info, State: Suspended}, 0
+		return 0, &SessionLostError{Session: info, State: Suspended}
 	}
 	s.holders[h] = true
-	return nil, info.Deadline.Sub(now)
+	return info.Deadline.Sub(now), nil
 }
 
 // Ticket is what it takes to go on with a session in another client, or another process.
