@@ -181,7 +181,7 @@ func (h *holder) check() {
 		return
 	}
 	now := time.Now()
-	lost, left := h.shell.lost(h, now)
+	left, lost := h.shell.lost(h, now)
 	if lost == nil && h.Context.Err() == nil {
 		if h.timer == nil {
 			h.timer = time.AfterFunc(left, h.check)
