@@ -62,10 +62,15 @@ func (c *conn) drain() {
 }
 
 // leave is for a reader whose read has failed: if that is because the connection is to be let go, what
-// was admitted is answered first, and the client reads it.
+// was admitted is answered first, and the client reads it. A client that has said its last may still read
+// what the responder is writing just now: the answer to its handshake, say.
 func (c *conn) leave() {
 	c.mu.Lock()
 	if !c.leaving || c.ending {
+		c.hurry()
+		for c.writing {
+			c.turn.Wait()
+		}
 		c.mu.Unlock()
 		return
 	}

@@ -120,19 +120,26 @@ func TestAnImageThatIsCutIsNotTaken(t *testing.T) {
 	p := newProxy(t, target)
 	w.setAddress(2, p.Addr().String())
 	var want []bool
+	flips := uint64(0)
 	for i, k := range []cut{
 		{after: 10}, {after: 60}, {after: 150}, {after: 70_000}, {after: 200_000, reset: true}, {after: 300_090},
 		{after: 100, flip: true}, {after: 150_000, flip: true}, {after: 0, back: true}, {after: -1},
 	} {
-		p.next(k)
-		a.Send([]*pb.Message{snapshot(2, []byte("name"))})
-		want = append(want, k.after == -1)
-		a.eventually(fmt.Sprintf("report %d of %+v", i, k), func() bool { return slices.Equal(a.sent, want) })
+		if k.flip {
+			flips++
+		}
+		// On a busy machine a connection may be given up before its wrong byte has come: then once more.
+		for try := 0; try == 0 || k.flip && b.Stats().Corrupt < flips && try < 10; try++ {
+			p.next(k)
+			a.Send([]*pb.Message{snapshot(2, []byte("name"))})
+			want = append(want, k.after == -1)
+			a.eventually(fmt.Sprintf("report %d of %+v", i, k), func() bool { return slices.Equal(a.sent, want) })
+		}
 	}
 	if n := early.Load(); n != 0 {
 		t.Errorf("%d images ended early and nobody noticed", n)
 	}
-	b.eventually("the corrupt frames", func() bool { return b.Stats().Corrupt == 2 })
+	b.eventually("the corrupt frames", func() bool { return b.Stats().Corrupt >= flips })
 }
 
 // TestImagesAreFewAtATime: the one too many is refused, and may try again.
