@@ -157,21 +157,11 @@ func (m *members) mayChange(ids []znode.Identity) bool {
 // told puts an error of the planner in a client's terms, as far as there is one. For a change that its
 // leader could not bring to an end there is none: that client's connection ends.
 func told(err error) error {
-	for _, one := range []struct {
-		err  error
-		code wire.Code
-	}{
-		{member.ErrBadArguments, wire.CodeBadArguments},
-		{member.ErrUnreadable, wire.CodeMarshallingError},
-		{member.ErrVersion, wire.CodeBadVersion},
-		{member.ErrInProgress, wire.CodeReconfigInProgress},
-		{member.ErrNoQuorum, wire.CodeNewConfigNoQuorum},
-		{member.ErrAbandoned, wire.CodeNewConfigNoQuorum},
-		{errTooLong, wire.CodeNewConfigNoQuorum},
-	} {
-		if errors.Is(err, one.err) {
-			return one.code
-		}
+	if errors.Is(err, member.ErrAbandoned) || errors.Is(err, errTooLong) {
+		return wire.CodeNewConfigNoQuorum
+	}
+	if code, ok := front.RefusalOf(err); ok {
+		return code
 	}
 	return err
 }

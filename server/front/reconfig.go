@@ -104,7 +104,7 @@ func (c *conn) reconfigured(ticket uint64, zxid znode.Zxid, err error) {
 		c.feed.Await(c.inbox, ticket, zxid)
 		return
 	}
-	code, told := refusalOf(err)
+	code, told := RefusalOf(err)
 	if !told {
 		c.front.cfg.Log.Warn("reconfiguration has no known outcome", "err", err)
 		c.dismiss()
@@ -129,8 +129,9 @@ var refusals = []struct {
 	{znode.ErrNoAuth, wire.CodeNoAuth},
 }
 
-// refusalOf finds what a client is told of err, if it can be told.
-func refusalOf(err error) (wire.Code, bool) {
+// RefusalOf finds what a client is told of err, the reason why the membership was not changed, if it can
+// be told.
+func RefusalOf(err error) (wire.Code, bool) {
 	var code wire.Code
 	if errors.As(err, &code) {
 		return code, code != wire.CodeOK
